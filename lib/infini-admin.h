@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libinfini-admin: devices, vdevs, statistics and events over generic netlink (family "infini",
+ * uapi/netlink/infini.yaml). Needs CAP_SYS_ADMIN in the initial user namespace, initial network
+ * namespace. Links libnl, so that libinfini itself needs nothing.
+ *
+ * A handle belongs to one thread at a time. Functions return 0 or -errno; after an error
+ * infini_admin_error() has the module's own sentence about it (extended ack), or "".
+ */
+#ifndef INFINI_ADMIN_H
+#define INFINI_ADMIN_H
+
+#include <linux/infini.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct infini_admin;
+
+/* -ENOENT: the module is not loaded. */
+int infini_admin_open(struct infini_admin **admin);
+void infini_admin_close(struct infini_admin *admin);
+const char *infini_admin_error(const struct infini_admin *admin);
+
+/* A device as the module knows it. Strings are NUL-terminated and belong to the caller's copy. */
+struct infini_admin_device {
+	uint32_t id;
+	uint32_t device_class;		/* enum infini_device_class */
+	uint32_t level;			/* enum infini_yield_level */
+	uint32_t slots;
+	uint32_t nr_vdevs;
+	uint32_t nr_kinds;
+	bool online;
+	uint64_t memory_bytes;
+	uint64_t memory_promised_bytes;	/* sum of the limits of its vdevs */
+	uint64_t memory_used_bytes;
+	uint64_t occupancy_ns;		/* of all its vdevs, deleted ones included */
+	char name[INFINI_NAME_MAX];
+	char backend[INFINI_NAME_MAX];
+	char description[64];
+};
+
+enum infini_admin_executor {
+	INFINI_EXECUTOR_NONE	= 0,	/* and none is wanted */
+	INFINI_EXECUTOR_WANTED	= 1,	/* a client is there, no executor yet */
+	INFINI_EXECUTOR_CREATED	= 2,	/* file handed out, nobody attached */
+	INFINI_EXECUTOR_ATTACHED = 3,
+	INFINI_EXECUTOR_QUARANTINED = 4,	/* revoked, its process not gone yet */
+};
+
+struct infini_admin_vdev {
+	uint32_t id;
+	uint32_t device_id;
+	uint32_t weight;
+	uint32_t uid, gid, mode;
+	int32_t minor;			/* of /dev/infini<id>; -1 without a node */
+	uint32_t executor;		/* enum infini_admin_executor */
+	uint32_t executor_pid;
+	uint64_t quantum_ns;
+	uint64_t memory_limit_bytes;
+	char name[INFINI_NAME_MAX];
+	char device_name[INFINI_NAME_MAX];
+	struct infini_vdev_stats stats;	/* queue_wait_hist is 0; see @queue_wait_hist */
+	uint64_t queue_wait_hist[INFINI_HIST_BUCKETS];
+};
+
+typedef int (*infini_admin_device_fn)(const struct infini_admin_device *device, void *arg);
+typedef int (*infini_admin_vdev_fn)(const struct infini_admin_vdev *vdev, void *arg);
+
+/* Call @fn for each; a non-zero return ends the walk and is returned. */
+int infini_admin_device_list(struct infini_admin *admin, infini_admin_device_fn fn, void *arg);
+int infini_admin_vdev_list(struct infini_admin *admin, infini_admin_vdev_fn fn, void *arg);
+
+/* By name, or by id when @name is NULL. */
+int infini_admin_device_get(struct infini_admin *admin, const char *name, uint32_t id,
+			    struct infini_admin_device *device);
+int infini_admin_vdev_get(struct infini_admin *admin, const char *name, uint32_t id,
+			  struct infini_admin_vdev *vdev);
+
+/* Which members of struct infini_admin_vdev_config count. */
+#define INFINI_VDEV_SET_WEIGHT	(1u << 0)
+#define INFINI_VDEV_SET_QUANTUM	(1u << 1)
+#define INFINI_VDEV_SET_MEMORY	(1u << 2)
+#define INFINI_VDEV_SET_OWNER	(1u << 3)	/* uid, gid */
+#define INFINI_VDEV_SET_MODE	(1u << 4)
+
+struct infini_admin_vdev_config {
+	uint32_t set;			/* INFINI_VDEV_SET_* */
+	uint32_t weight;
+	uint32_t uid, gid, mode;
+	bool no_node;			/* create only: no /dev/infini<id> */
+	uint64_t quantum_ns;
+	uint64_t memory_limit_bytes;
+};
+
+/* @memory_limit_bytes must be set. Default: weight 100, 2 ms, owner root, mode 0600. */
+int infini_admin_vdev_create(struct infini_admin *admin, const char *name, const char *device,
+			     const struct infini_admin_vdev_config *config, uint32_t *id);
+int infini_admin_vdev_set(struct infini_admin *admin, const char *name, uint32_t id,
+			  const struct infini_admin_vdev_config *config);
+/* Without @force a vdev with clients is -EBUSY. */
+int infini_admin_vdev_delete(struct infini_admin *admin, const char *name, uint32_t id, bool force);
+
+enum infini_admin_event_type {
+	INFINI_EVENT_DEVICE_ONLINE	= 1,
+	INFINI_EVENT_DEVICE_OFFLINE	= 2,
+	INFINI_EVENT_VDEV_CREATED	= 3,
+	INFINI_EVENT_VDEV_CHANGED	= 4,
+	INFINI_EVENT_VDEV_DELETED	= 5,
+	INFINI_EVENT_EXECUTOR_WANTED	= 6,
+	INFINI_EVENT_EXECUTOR_ATTACHED	= 7,
+	INFINI_EVENT_EXECUTOR_LOST	= 8,
+	INFINI_EVENT_JOB_TIMEOUT	= 9,
+};
+
+struct infini_admin_event {
+	uint32_t type;
+	uint32_t device_id;
+	uint32_t vdev_id;		/* 0 for device events: vdev ids count from 1 */
+	uint32_t pid;			/* of the executor, or 0 */
+	uint64_t time_ns;		/* CLOCK_MONOTONIC */
+	char name[INFINI_NAME_MAX];	/* of the vdev or device */
+};
+
+/*
+ * Join the event group; then the descriptor polls readable when an event waits. On -ENOBUFS events
+ * were lost: list again.
+ */
+int infini_admin_events_open(struct infini_admin **events);
+int infini_admin_events_fd(const struct infini_admin *events);
+/* One event; -EAGAIN when none waits. */
+int infini_admin_event_read(struct infini_admin *events, struct infini_admin_event *event);
+
+/* The wait below which @ppm of the million fall, in ns, from a histogram; 0 when it is empty. */
+uint64_t infini_hist_quantile(const uint64_t *hist, uint32_t ppm);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* INFINI_ADMIN_H */
