@@ -11,6 +11,7 @@
 #define INFINI_ADMIN_H
 
 #include <linux/infini.h>
+#include <linux/infini_netlink.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,14 +43,7 @@ struct infini_admin_device {
 	char name[INFINI_NAME_MAX];
 	char backend[INFINI_NAME_MAX];
 	char description[64];
-};
-
-enum infini_admin_executor {
-	INFINI_EXECUTOR_NONE	= 0,	/* and none is wanted */
-	INFINI_EXECUTOR_WANTED	= 1,	/* a client is there, no executor yet */
-	INFINI_EXECUTOR_CREATED	= 2,	/* file handed out, nobody attached */
-	INFINI_EXECUTOR_ATTACHED = 3,
-	INFINI_EXECUTOR_QUARANTINED = 4,	/* revoked, its process not gone yet */
+	struct infini_memory_kind kinds[INFINI_MEMORY_KINDS_MAX];	/* the first @nr_kinds */
 };
 
 struct infini_admin_vdev {
@@ -58,7 +52,7 @@ struct infini_admin_vdev {
 	uint32_t weight;
 	uint32_t uid, gid, mode;
 	int32_t minor;			/* of /dev/infini<id>; -1 without a node */
-	uint32_t executor;		/* enum infini_admin_executor */
+	uint32_t executor;		/* enum infini_executor_state */
 	uint32_t executor_pid;
 	uint64_t quantum_ns;
 	uint64_t memory_limit_bytes;
@@ -105,20 +99,8 @@ int infini_admin_vdev_set(struct infini_admin *admin, const char *name, uint32_t
 /* Without @force a vdev with clients is -EBUSY. */
 int infini_admin_vdev_delete(struct infini_admin *admin, const char *name, uint32_t id, bool force);
 
-enum infini_admin_event_type {
-	INFINI_EVENT_DEVICE_ONLINE	= 1,
-	INFINI_EVENT_DEVICE_OFFLINE	= 2,
-	INFINI_EVENT_VDEV_CREATED	= 3,
-	INFINI_EVENT_VDEV_CHANGED	= 4,
-	INFINI_EVENT_VDEV_DELETED	= 5,
-	INFINI_EVENT_EXECUTOR_WANTED	= 6,
-	INFINI_EVENT_EXECUTOR_ATTACHED	= 7,
-	INFINI_EVENT_EXECUTOR_LOST	= 8,
-	INFINI_EVENT_JOB_TIMEOUT	= 9,
-};
-
 struct infini_admin_event {
-	uint32_t type;
+	uint32_t type;			/* enum infini_event_type */
 	uint32_t device_id;
 	uint32_t vdev_id;		/* 0 for device events: vdev ids count from 1 */
 	uint32_t pid;			/* of the executor, or 0 */
