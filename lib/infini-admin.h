@@ -52,7 +52,7 @@ struct infini_admin_vdev {
 	uint32_t weight;
 	uint32_t uid, gid, mode;
 	int32_t minor;			/* of /dev/infini<id>; -1 without a node */
-	uint32_t executor;		/* enum infini_executor_state */
+	uint32_t executor;		/* enum infini_vdev_executor */
 	uint32_t executor_pid;
 	uint64_t quantum_ns;
 	uint64_t memory_limit_bytes;
@@ -100,7 +100,7 @@ int infini_admin_vdev_set(struct infini_admin *admin, const char *name, uint32_t
 int infini_admin_vdev_delete(struct infini_admin *admin, const char *name, uint32_t id, bool force);
 
 struct infini_admin_event {
-	uint32_t type;			/* enum infini_event_type */
+	uint32_t type;			/* enum infini_event */
 	uint32_t device_id;
 	uint32_t vdev_id;		/* 0 for device events: vdev ids count from 1 */
 	uint32_t pid;			/* of the executor, or 0 */

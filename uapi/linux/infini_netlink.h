@@ -28,7 +28,7 @@
 #define INFINI_VDEV_MEMORY_MIN_BYTES	4096
 
 /* What serves a vdev at the moment. */
-enum infini_executor_state {
+enum infini_vdev_executor {
 	INFINI_EXECUTOR_NONE = 0,	/* Nothing, and nothing is wanted. */
 	INFINI_EXECUTOR_WANTED = 1,	/* A client is there, no executor yet. */
 	INFINI_EXECUTOR_CREATED = 2,	/* Its file was handed out, nobody attached. */
@@ -36,7 +36,7 @@ enum infini_executor_state {
 	INFINI_EXECUTOR_QUARANTINED = 4,	/* Revoked, its process is not gone yet. */
 };
 
-enum infini_event_type {
+enum infini_event {
 	INFINI_EVENT_DEVICE_ONLINE = 1,
 	INFINI_EVENT_DEVICE_OFFLINE = 2,
 	INFINI_EVENT_VDEV_CREATED = 3,
