@@ -211,8 +211,7 @@ struct infini_vdev_info {
 
 /*
  * Queue waits are counted in four buckets of equal width to an octave: with o = i / 4 and
- * s = i % 4 (integers), bucket i counts waits of [2^o * (4 + s) / 4, 2^o * (5 + s) / 4) ns. The
- * first takes a wait of 0 too, the last all longer ones.
+ * s = i % 4, bucket i counts waits of [2^o * (4 + s) / 4, 2^o * (5 + s) / 4) nanoseconds.
  */
 #define INFINI_HIST_BUCKETS	160
 

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Netlink messages of the module as the structs of infini-admin.h. */
+#include <stddef.h>
+#include <string.h>
+
+#include "admin.h"
+
+void infini_attr_u32(const struct nlattr *attr, uint32_t *value)
+{
+	if (attr)
+		*value = nla_get_u32(attr);
+}
+
+void infini_attr_u64(const struct nlattr *attr, uint64_t *value)
+{
+	if (attr)
+		*value = nla_get_u64(attr);
+}
+
+void infini_attr_string(const struct nlattr *attr, char *field, size_t size)
+{
+	if (attr)
+		nla_strlcpy(field, attr, size);
+}
+
+static struct nla_policy infini_kind_policy[INFINI_A_KIND_MAX + 1] = {
+	[INFINI_A_KIND_NAME] = { .type = NLA_NUL_STRING },
+	[INFINI_A_KIND_FLAGS] = { .type = NLA_U32 },
+	[INFINI_A_KIND_ALIGNMENT] = { .type = NLA_U64 },
+	[INFINI_A_KIND_MAX_BYTES] = { .type = NLA_U64 },
+};
+
+static int infini_kind_parse(struct nlattr *attr, struct infini_memory_kind *kind)
+{
+	struct nlattr *tb[INFINI_A_KIND_MAX + 1];
+	uint64_t alignment = 0, max_bytes = 0;
+
+	if (nla_parse_nested(tb, INFINI_A_KIND_MAX, attr, infini_kind_policy) < 0)
+		return -EBADMSG;
+	infini_attr_string(tb[INFINI_A_KIND_NAME], (char *)kind->name, sizeof(kind->name));
+	infini_attr_u32(tb[INFINI_A_KIND_FLAGS], &kind->flags);
+	infini_attr_u64(tb[INFINI_A_KIND_ALIGNMENT], &alignment);
+	infini_attr_u64(tb[INFINI_A_KIND_MAX_BYTES], &max_bytes);
+	kind->alignment = alignment;
+	kind->max_bytes = max_bytes;
+	return 0;
+}
+
+/* The attribute comes once per kind, which a table of attributes cannot hold. */
+static int infini_kinds_parse(const struct nlmsghdr *reply, struct infini_admin_device *device)
+{
+	struct genlmsghdr *head = genlmsg_hdr((struct nlmsghdr *)reply);
+	struct nlattr *attr;
+	int rest;
+
+	nla_for_each_attr(attr, genlmsg_attrdata(head, 0), genlmsg_attrlen(head, 0), rest) {
+		if (nla_type(attr) != INFINI_A_DEVICE_KIND)
+			continue;
+		if (device->nr_kinds == INFINI_MEMORY_KINDS_MAX)
+			return -EBADMSG;
+		if (infini_kind_parse(attr, &device->kinds[device->nr_kinds]))
+			return -EBADMSG;
+		device->nr_kinds++;
+	}
+	return 0;
+}
+
+static struct nla_policy infini_device_policy[INFINI_A_DEVICE_MAX + 1] = {
+	[INFINI_A_DEVICE_ID] = { .type = NLA_U32 },
+	[INFINI_A_DEVICE_NAME] = { .type = NLA_NUL_STRING },
+	[INFINI_A_DEVICE_BACKEND] = { .type = NLA_NUL_STRING },
+	[INFINI_A_DEVICE_DESCRIPTION] = { .type = NLA_NUL_STRING },
+	[INFINI_A_DEVICE_CLASS] = { .type = NLA_U32 },
+	[INFINI_A_DEVICE_LEVEL] = { .type = NLA_U32 },
+	[INFINI_A_DEVICE_SLOTS] = { .type = NLA_U32 },
+	[INFINI_A_DEVICE_NR_VDEVS] = { .type = NLA_U32 },
+	[INFINI_A_DEVICE_ONLINE] = { .type = NLA_U8 },
+	[INFINI_A_DEVICE_MEMORY_BYTES] = { .type = NLA_U64 },
+	[INFINI_A_DEVICE_MEMORY_PROMISED_BYTES] = { .type = NLA_U64 },
+	[INFINI_A_DEVICE_MEMORY_USED_BYTES] = { .type = NLA_U64 },
+	[INFINI_A_DEVICE_OCCUPANCY_NS] = { .type = NLA_U64 },
+	[INFINI_A_DEVICE_KIND] = { .type = NLA_NESTED },
+};
+
+int infini_device_parse(const struct nlmsghdr *reply, struct infini_admin_device *device)
+{
+	struct nlattr *tb[INFINI_A_DEVICE_MAX + 1];
+
+	memset(device, 0, sizeof(*device));
+	if (genlmsg_parse((struct nlmsghdr *)reply, 0, tb, INFINI_A_DEVICE_MAX,
+			  infini_device_policy) < 0)
+		return -EBADMSG;
+	infini_attr_u32(tb[INFINI_A_DEVICE_ID], &device->id);
+	infini_attr_u32(tb[INFINI_A_DEVICE_CLASS], &device->device_class);
+	infini_attr_u32(tb[INFINI_A_DEVICE_LEVEL], &device->level);
+	infini_attr_u32(tb[INFINI_A_DEVICE_SLOTS], &device->slots);
+	infini_attr_u32(tb[INFINI_A_DEVICE_NR_VDEVS], &device->nr_vdevs);
+	device->online = tb[INFINI_A_DEVICE_ONLINE] && nla_get_u8(tb[INFINI_A_DEVICE_ONLINE]);
+	infini_attr_u64(tb[INFINI_A_DEVICE_MEMORY_BYTES], &device->memory_bytes);
+	infini_attr_u64(tb[INFINI_A_DEVICE_MEMORY_PROMISED_BYTES], &device->memory_promised_bytes);
+	infini_attr_u64(tb[INFINI_A_DEVICE_MEMORY_USED_BYTES], &device->memory_used_bytes);
+	infini_attr_u64(tb[INFINI_A_DEVICE_OCCUPANCY_NS], &device->occupancy_ns);
+	infini_attr_string(tb[INFINI_A_DEVICE_NAME], device->name, sizeof(device->name));
+	infini_attr_string(tb[INFINI_A_DEVICE_BACKEND], device->backend, sizeof(device->backend));
+	infini_attr_string(tb[INFINI_A_DEVICE_DESCRIPTION], device->description,
+			   sizeof(device->description));
+	return infini_kinds_parse(reply, device);
+}
+
+/* Where each counter of a vdev goes. */
+static const struct {
+	int attr;
+	size_t offset;
+} infini_stats_fields[] = {
+#define FIELD(attr, member)	{ INFINI_A_STATS_##attr, offsetof(struct infini_vdev_stats, member) }
+	FIELD(OCCUPANCY_NS, occupancy_ns),
+	FIELD(RUNNABLE_NS, runnable_ns),
+	FIELD(QUEUE_WAIT_NS, queue_wait_ns),
+	FIELD(JOBS_SUBMITTED, jobs_submitted),
+	FIELD(JOBS_COMPLETED, jobs_completed),
+	FIELD(JOBS_FAILED, jobs_failed),
+	FIELD(JOBS_TIMED_OUT, jobs_timed_out),
+	FIELD(DISPATCHES, dispatches),
+	FIELD(SLICES, slices),
+	FIELD(PREEMPTIONS, preemptions),
+	FIELD(TOKENS_EVALUATED, tokens_evaluated),
+	FIELD(TOKENS_GENERATED, tokens_generated),
+	FIELD(BYTES_IN, bytes_in),
+	FIELD(BYTES_OUT, bytes_out),
+	FIELD(MEMORY_USED_BYTES, memory_used_bytes),
+	FIELD(MEMORY_PEAK_BYTES, memory_peak_bytes),
+	FIELD(MEMORY_FAILED, memory_failed),
+	FIELD(CLIENTS, clients),
+	FIELD(QUEUES, queues),
+	FIELD(BUFFERS, buffers),
+	FIELD(PROGRAMS, programs),
+	FIELD(EXECUTOR_GENERATION, executor_generation),
+#undef FIELD
+};
+
+static int infini_stats_parse(struct nlattr *nest, struct infini_admin_vdev *vdev)
+{
+	struct nlattr *tb[INFINI_A_STATS_MAX + 1];
+	struct nlattr *hist;
+	uint64_t value;
+	size_t i;
+
+	if (nla_parse_nested(tb, INFINI_A_STATS_MAX, nest, NULL) < 0)
+		return -EBADMSG;
+	for (i = 0; i < sizeof(infini_stats_fields) / sizeof(*infini_stats_fields); i++) {
+		struct nlattr *attr = tb[infini_stats_fields[i].attr];
+
+		if (!attr)
+			continue;
+		if (nla_len(attr) != sizeof(value))
+			return -EBADMSG;
+		value = nla_get_u64(attr);
+		memcpy((char *)&vdev->stats + infini_stats_fields[i].offset, &value, sizeof(value));
+	}
+	hist = tb[INFINI_A_STATS_QUEUE_WAIT_HIST];
+	if (hist && nla_len(hist) != sizeof(vdev->queue_wait_hist))
+		return -EBADMSG;
+	if (hist)
+		memcpy(vdev->queue_wait_hist, nla_data(hist), sizeof(vdev->queue_wait_hist));
+	return 0;
+}
+
+static struct nla_policy infini_vdev_policy[INFINI_A_VDEV_MAX + 1] = {
+	[INFINI_A_VDEV_ID] = { .type = NLA_U32 },
+	[INFINI_A_VDEV_NAME] = { .type = NLA_NUL_STRING },
+	[INFINI_A_VDEV_DEVICE_ID] = { .type = NLA_U32 },
+	[INFINI_A_VDEV_DEVICE_NAME] = { .type = NLA_NUL_STRING },
+	[INFINI_A_VDEV_WEIGHT] = { .type = NLA_U32 },
+	[INFINI_A_VDEV_QUANTUM_NS] = { .type = NLA_U64 },
+	[INFINI_A_VDEV_MEMORY_LIMIT_BYTES] = { .type = NLA_U64 },
+	[INFINI_A_VDEV_UID] = { .type = NLA_U32 },
+	[INFINI_A_VDEV_GID] = { .type = NLA_U32 },
+	[INFINI_A_VDEV_MODE] = { .type = NLA_U32 },
+	[INFINI_A_VDEV_MINOR] = { .type = NLA_S32 },
+	[INFINI_A_VDEV_EXECUTOR] = { .type = NLA_U32 },
+	[INFINI_A_VDEV_EXECUTOR_PID] = { .type = NLA_U32 },
+	[INFINI_A_VDEV_STATS] = { .type = NLA_NESTED },
+};
+
+int infini_vdev_parse(const struct nlmsghdr *reply, struct infini_admin_vdev *vdev)
+{
+	struct nlattr *tb[INFINI_A_VDEV_MAX + 1];
+
+	memset(vdev, 0, sizeof(*vdev));
+	vdev->minor = -1;
+	if (genlmsg_parse((struct nlmsghdr *)reply, 0, tb, INFINI_A_VDEV_MAX,
+			  infini_vdev_policy) < 0)
+		return -EBADMSG;
+	infini_attr_u32(tb[INFINI_A_VDEV_ID], &vdev->id);
+	infini_attr_u32(tb[INFINI_A_VDEV_DEVICE_ID], &vdev->device_id);
+	infini_attr_u32(tb[INFINI_A_VDEV_WEIGHT], &vdev->weight);
+	infini_attr_u32(tb[INFINI_A_VDEV_UID], &vdev->uid);
+	infini_attr_u32(tb[INFINI_A_VDEV_GID], &vdev->gid);
+	infini_attr_u32(tb[INFINI_A_VDEV_MODE], &vdev->mode);
+	infini_attr_u32(tb[INFINI_A_VDEV_EXECUTOR], &vdev->executor);
+	infini_attr_u32(tb[INFINI_A_VDEV_EXECUTOR_PID], &vdev->executor_pid);
+	infini_attr_u64(tb[INFINI_A_VDEV_QUANTUM_NS], &vdev->quantum_ns);
+	infini_attr_u64(tb[INFINI_A_VDEV_MEMORY_LIMIT_BYTES], &vdev->memory_limit_bytes);
+	infini_attr_string(tb[INFINI_A_VDEV_NAME], vdev->name, sizeof(vdev->name));
+	infini_attr_string(tb[INFINI_A_VDEV_DEVICE_NAME], vdev->device_name,
+			   sizeof(vdev->device_name));
+	if (tb[INFINI_A_VDEV_MINOR])
+		vdev->minor = nla_get_s32(tb[INFINI_A_VDEV_MINOR]);
+	return tb[INFINI_A_VDEV_STATS] ? infini_stats_parse(tb[INFINI_A_VDEV_STATS], vdev) : 0;
+}
+
+static struct nla_policy infini_event_policy[INFINI_A_EVENT_MAX + 1] = {
+	[INFINI_A_EVENT_TYPE] = { .type = NLA_U32 },
+	[INFINI_A_EVENT_DEVICE_ID] = { .type = NLA_U32 },
+	[INFINI_A_EVENT_VDEV_ID] = { .type = NLA_U32 },
+	[INFINI_A_EVENT_PID] = { .type = NLA_U32 },
+	[INFINI_A_EVENT_TIME_NS] = { .type = NLA_U64 },
+	[INFINI_A_EVENT_NAME] = { .type = NLA_NUL_STRING },
+};
+
+int infini_event_parse(const struct nlmsghdr *message, struct infini_admin_event *event)
+{
+	struct nlattr *tb[INFINI_A_EVENT_MAX + 1];
+
+	memset(event, 0, sizeof(*event));
+	if (genlmsg_parse((struct nlmsghdr *)message, 0, tb, INFINI_A_EVENT_MAX,
+			  infini_event_policy) < 0)
+		return -EBADMSG;
+	infini_attr_u32(tb[INFINI_A_EVENT_TYPE], &event->type);
+	infini_attr_u32(tb[INFINI_A_EVENT_DEVICE_ID], &event->device_id);
+	infini_attr_u32(tb[INFINI_A_EVENT_VDEV_ID], &event->vdev_id);
+	infini_attr_u32(tb[INFINI_A_EVENT_PID], &event->pid);
+	infini_attr_u64(tb[INFINI_A_EVENT_TIME_NS], &event->time_ns);
+	infini_attr_string(tb[INFINI_A_EVENT_NAME], event->name, sizeof(event->name));
+	return 0;
+}

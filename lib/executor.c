@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The daemon's side: executors of a device, and the channel of one. */
+#include "ioctl.h"
+
+int infini_executor_create(int fd, uint32_t vdev_id)
+{
+	struct infini_executor_create create = { .size = sizeof(create), .vdev_id = vdev_id };
+	int err = infini_ioctl(fd, INFINI_IOC_EXECUTOR_CREATE, &create);
+
+	return err ? err : create.fd;
+}
+
+int infini_executor_attach(int fd, struct infini_executor_attach *attach)
+{
+	attach->size = sizeof(*attach);
+	return infini_ioctl(fd, INFINI_IOC_EXECUTOR_ATTACH, attach);
+}
+
+int infini_exchange(int fd, struct infini_exchange *exchange)
+{
+	exchange->size = sizeof(*exchange);
+	return infini_ioctl(fd, INFINI_IOC_EXCHANGE, exchange);
+}
+
+int infini_program_read(int fd, uint64_t program, uint64_t offset, void *data, size_t bytes)
+{
+	struct infini_program_read read = {
+		.size = sizeof(read),
+		.program = program,
+		.offset = offset,
+		.bytes = bytes,
+		.data = (uintptr_t)data,
+	};
+
+	return infini_ioctl(fd, INFINI_IOC_PROGRAM_READ, &read);
+}
