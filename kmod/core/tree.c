@@ -4,19 +4,19 @@
 
 enum { LEFT, RIGHT };
 
-static u32 height(const struct infini_tree_node *node)
+static u32 tree_height(const struct infini_tree_node *node)
 {
 	return node ? node->height : 0;
 }
 
 /* Recompute what a node knows of its subtree; true if that changed. */
-static bool refresh(struct infini_tree_node *node)
+static bool tree_refresh(struct infini_tree_node *node)
 {
 	u32 old_height = node->height;
 	s64 old_min = node->min_value;
 	int side;
 
-	node->height = max_t(u32, height(node->child[LEFT]), height(node->child[RIGHT])) + 1;
+	node->height = max_t(u32, tree_height(node->child[LEFT]), tree_height(node->child[RIGHT])) + 1;
 	node->min_value = node->value;
 	for (side = LEFT; side <= RIGHT; side++) {
 		const struct infini_tree_node *child = node->child[side];
@@ -28,7 +28,7 @@ static bool refresh(struct infini_tree_node *node)
 }
 
 /* Put @to where @from hangs. */
-static void replace(struct infini_tree *tree, struct infini_tree_node *from,
+static void tree_replace(struct infini_tree *tree, struct infini_tree_node *from,
 		    struct infini_tree_node *to)
 {
 	struct infini_tree_node *parent = from->parent;
@@ -42,34 +42,34 @@ static void replace(struct infini_tree *tree, struct infini_tree_node *from,
 }
 
 /* Turn @node down towards @side; its other child takes its place and is returned. */
-static struct infini_tree_node *rotate(struct infini_tree *tree, struct infini_tree_node *node,
+static struct infini_tree_node *tree_rotate(struct infini_tree *tree, struct infini_tree_node *node,
 				       int side)
 {
 	struct infini_tree_node *up = node->child[!side];
 	struct infini_tree_node *inner = up->child[side];
 
-	replace(tree, node, up);
+	tree_replace(tree, node, up);
 	up->child[side] = node;
 	node->parent = up;
 	node->child[!side] = inner;
 	if (inner)
 		inner->parent = node;
-	refresh(node);
-	refresh(up);
+	tree_refresh(node);
+	tree_refresh(up);
 	return up;
 }
 
 /* Restore balance and minima from @node up to the root, or to where nothing changes any more. */
-static void repair(struct infini_tree *tree, struct infini_tree_node *node)
+static void tree_repair(struct infini_tree *tree, struct infini_tree_node *node)
 {
 	for (; node; node = node->parent) {
-		bool changed = refresh(node);
+		bool changed = tree_refresh(node);
 		struct infini_tree_node *high;
 		int side;
 
-		if (height(node->child[LEFT]) > height(node->child[RIGHT]) + 1)
+		if (tree_height(node->child[LEFT]) > tree_height(node->child[RIGHT]) + 1)
 			side = LEFT;
-		else if (height(node->child[RIGHT]) > height(node->child[LEFT]) + 1)
+		else if (tree_height(node->child[RIGHT]) > tree_height(node->child[LEFT]) + 1)
 			side = RIGHT;
 		else if (changed)
 			continue;
@@ -77,9 +77,9 @@ static void repair(struct infini_tree *tree, struct infini_tree_node *node)
 			return;
 
 		high = node->child[side];
-		if (height(high->child[!side]) > height(high->child[side]))
-			rotate(tree, high, side);
-		node = rotate(tree, node, !side);
+		if (tree_height(high->child[!side]) > tree_height(high->child[side]))
+			tree_rotate(tree, high, side);
+		node = tree_rotate(tree, node, !side);
 	}
 }
 
@@ -119,7 +119,7 @@ void infini_tree_insert(struct infini_tree *tree, struct infini_tree_node *node,
 	node->height = 1;
 	*link = node;
 	tree->nr++;
-	repair(tree, parent);
+	tree_repair(tree, parent);
 }
 
 /**
@@ -129,26 +129,30 @@ void infini_tree_insert(struct infini_tree *tree, struct infini_tree_node *node,
  */
 void infini_tree_remove(struct infini_tree *tree, struct infini_tree_node *node)
 {
-	struct infini_tree_node *from, *next;
+	struct infini_tree_node *next = NULL;
+	struct infini_tree_node *from;
 
 	if (!node->child[LEFT] || !node->child[RIGHT]) {
 		from = node->parent;
-		replace(tree, node, node->child[!node->child[LEFT]]);
+		tree_replace(tree, node, node->child[!node->child[LEFT]]);
 	} else {
 		next = infini_tree_next(node);
 		from = next->parent == node ? next : next->parent;
-		replace(tree, next, next->child[RIGHT]);
+		tree_replace(tree, next, next->child[RIGHT]);
 		next->child[LEFT] = node->child[LEFT];
 		next->child[LEFT]->parent = next;
 		next->child[RIGHT] = node->child[RIGHT];
 		if (next->child[RIGHT])
 			next->child[RIGHT]->parent = next;
-		replace(tree, node, next);
-		/* Its old place is unbalanced too: go on to it even if nothing changed below. */
+		tree_replace(tree, node, next);
+		/* What it knew is of its old place: make its refresh count as a change. */
 		next->height = 0;
 	}
 	tree->nr--;
-	repair(tree, from);
+	tree_repair(tree, from);
+	/* The way up may have ended below the new place, which still has to be put right. */
+	if (next)
+		tree_repair(tree, next);
 }
 
 /**
