@@ -48,19 +48,17 @@ int infini_device_register(int fd, struct infini_device_register *reg)
 	return infini_ioctl(fd, INFINI_IOC_DEVICE_REGISTER, reg);
 }
 
-/* A vdev may be called "7": a name goes before an id. */
+/* Numbers are ids: the module takes none as a name. */
 static int infini_vdev_open_any(int fd, const char *vdev)
 {
-	int client = infini_vdev_open(fd, vdev, 0);
 	unsigned long id;
-	char *end;
 
-	if (client != -ENOENT || *vdev < '0' || *vdev > '9')
-		return client;
+	if (vdev[strspn(vdev, "0123456789")])
+		return infini_vdev_open(fd, vdev, 0);
 	errno = 0;
-	id = strtoul(vdev, &end, 10);
-	if (errno || *end || id > UINT32_MAX)
-		return client;
+	id = strtoul(vdev, NULL, 10);
+	if (errno || id > UINT32_MAX)
+		return -ENOENT;
 	return infini_vdev_open(fd, NULL, id);
 }
 

@@ -124,7 +124,8 @@ enum {
 	INFINI_A_VDEV_WEIGHT,
 	INFINI_A_VDEV_QUANTUM_NS,
 	INFINI_A_VDEV_MEMORY_LIMIT_BYTES,
-	INFINI_A_VDEV_UID,	/* Owner, in the initial user namespace. */
+	/* Owner, in the initial user namespace; uid and gid are given together. */
+	INFINI_A_VDEV_UID,
 	INFINI_A_VDEV_GID,
 	INFINI_A_VDEV_MODE,
 	INFINI_A_VDEV_MINOR,	/* Minor number of the vdev's node; -1 without a node. */
