@@ -13,7 +13,7 @@ machine_prepare()
 	trap 'machine_stop 130' INT
 	trap 'machine_stop 143' TERM HUP
 	chmod 755 "$vm_ctl"
-	cp "$vm_dir/guest-run" "$vm_ctl/guest-run"
+	cp "$vm_dir/guest-run" "$(command -v busybox)" "$vm_ctl/"
 	if [ -n "$share" ]; then
 		mkdir -p "$share"
 		vm_share=$(realpath "$share")
@@ -44,9 +44,8 @@ machine_stop()
 machine_command()
 {
 	{
-		printf 'cd %q 2>/dev/null || cd %q\nexec' "$PWD" "$vm_tree"
-		printf ' %q' "$@"
-		printf '\n'
+		printf 'cd %s 2>/dev/null || cd %s\n' "${PWD@Q}" "${vm_tree@Q}"
+		printf 'exec %s\n' "${*@Q}"
 	} >"$vm_ctl/command"
 }
 
