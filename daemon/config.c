@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* infinid.conf: what the operator wants, parsed, checked, and nothing acted upon. */
+#include "config.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <ini.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#ifndef INFINI_BACKEND_DIR
+#define INFINI_BACKEND_DIR	"/usr/lib/infini"
+#endif
+
+#define SYNTAX_ERRORS_MAX	32
+#define KEYS_MAX		512
+
+/* A key seen before, to refuse a second one: the later would silently win. */
+struct seen_key {
+	char section[64];
+	char key[32];
+	unsigned int line;
+};
+
+struct parser {
+	struct infini_config *config;
+	const char *path;
+	infini_config_problem_fn problem;
+	void *arg;
+	FILE *file;
+	unsigned int line;		/* the handler is called for the line read last */
+	unsigned int nr_problems;
+	unsigned int syntax[SYNTAX_ERRORS_MAX];
+	unsigned int nr_syntax;
+	unsigned int nr_seen;
+	struct seen_key seen[KEYS_MAX];
+};
+
+static void __attribute__((format(printf, 3, 4)))
+report(struct parser *p, unsigned int line, const char *format, ...)
+{
+	char sentence[512], text[PATH_MAX + 600];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	if (line)
+		snprintf(text, sizeof(text), "%s:%u: %s", p->path, line, sentence);
+	else
+		snprintf(text, sizeof(text), "%s: %s", p->path, sentence);
+	p->nr_problems++;
+	p->problem(text, p->arg);
+}
+
+bool infini_config_name_valid(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length && length < INFINI_NAME_MAX &&
+	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			    "0123456789._-") == length;
+}
+
+/* ---- values -------------------------------------------------------------------------- */
+
+static void parse_bool(struct parser *p, const char *key, const char *value, bool *out)
+{
+	static const char *const yes[] = { "yes", "true", "on", "1" };
+	static const char *const no[] = { "no", "false", "off", "0" };
+
+	for (size_t i = 0; i < 4; i++) {
+		if (!strcasecmp(value, yes[i])) {
+			*out = true;
+			return;
+		}
+		if (!strcasecmp(value, no[i])) {
+			*out = false;
+			return;
+		}
+	}
+	report(p, p->line, "%s = \"%s\": must be yes or no", key, value);
+}
+
+static void parse_u32(struct parser *p, const char *key, const char *value, uint32_t min,
+		      uint32_t max, uint32_t *out)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(value, &end, 10);
+	if (errno || *end || end == value || value[0] < '0' || value[0] > '9' || number < min ||
+	    number > max) {
+		report(p, p->line, "%s = \"%s\": must be a number from %u to %u", key, value, min,
+		       max);
+		return;
+	}
+	*out = (uint32_t)number;
+}
+
+static void parse_bytes(struct parser *p, const char *key, const char *value, uint64_t *out)
+{
+	static const char units[] = "KMGT";
+	unsigned long long number;
+	unsigned int shift = 0;
+	const char *unit;
+	char *end;
+
+	errno = 0;
+	number = strtoull(value, &end, 10);
+	if (errno || end == value || value[0] < '0' || value[0] > '9')
+		goto bad;
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit) {
+		shift = 10 * (unsigned int)(unit - units + 1);
+		end++;
+		if (!strcmp(end, "iB") || !strcmp(end, "B"))
+			end = strchr(end, '\0');
+	}
+	if (*end || !number || number > (UINT64_MAX >> shift))
+		goto bad;
+	*out = (uint64_t)number << shift;
+	return;
+bad:
+	report(p, p->line, "%s = \"%s\": must be a size such as 512M, 8G or a number of bytes", key,
+	       value);
+}
+
+static void parse_level(struct parser *p, const char *key, const char *value, int *out)
+{
+	static const struct {
+		const char *name;
+		int level;
+	} levels[] = {
+		{ "error", LOG_ERR },	{ "warning", LOG_WARNING }, { "notice", LOG_NOTICE },
+		{ "info", LOG_INFO },	{ "debug", LOG_DEBUG },
+	};
+
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (!strcmp(value, levels[i].name)) {
+			*out = levels[i].level;
+			return;
+		}
+	}
+	report(p, p->line, "%s = \"%s\": must be error, warning, notice, info or debug", key,
+	       value);
+}
+
+static void parse_dir(struct parser *p, const char *key, const char *value, char *out)
+{
+	if (value[0] != '/' || strlen(value) >= PATH_MAX)
+		report(p, p->line, "%s = \"%s\": must be an absolute path", key, value);
+	else
+		snprintf(out, PATH_MAX, "%s", value);
+}
+
+static void parse_user(struct parser *p, const char *key, const char *value)
+{
+	const struct passwd *entry;
+
+	if (strlen(value) >= sizeof(p->config->user)) {
+		report(p, p->line, "%s = \"%s\": longer than 32 characters", key, value);
+		return;
+	}
+	entry = getpwnam(value);
+	if (!entry) {
+		report(p, p->line, "%s = \"%s\": there is no such user; make one with \"useradd "
+		       "--system %s\"", key, value, value);
+	} else if (!entry->pw_uid || !entry->pw_gid) {
+		report(p, p->line, "%s = \"%s\": workers may not run as root", key, value);
+	} else {
+		snprintf(p->config->user, sizeof(p->config->user), "%s", value);
+		p->config->uid = entry->pw_uid;
+		p->config->gid = entry->pw_gid;
+		p->config->user_is_fallback = false;
+	}
+}
+
+/* ---- sections ------------------------------------------------------------------------ */
+
+static void unknown_key(struct parser *p, const char *section, const char *key, const char *known)
+{
+	report(p, p->line, "[%s] has no key \"%s\"; it knows: %s", section, key, known);
+}
+
+static void set_global(struct parser *p, const char *key, const char *value)
+{
+	struct infini_config *c = p->config;
+
+	if (!strcmp(key, "user"))
+		parse_user(p, key, value);
+	else if (!strcmp(key, "threads_max"))
+		parse_u32(p, key, value, 1, INFINI_CONFIG_THREADS_MAX, &c->threads_max);
+	else if (!strcmp(key, "window"))
+		parse_u32(p, key, value, 1, INFINI_CONFIG_WINDOW_MAX, &c->window);
+	else if (!strcmp(key, "idle_exit_s"))
+		parse_u32(p, key, value, 0, INFINI_CONFIG_IDLE_MAX_S, &c->idle_exit_s);
+	else if (!strcmp(key, "log_level"))
+		parse_level(p, key, value, &c->log_level);
+	else if (!strcmp(key, "backend_dir"))
+		parse_dir(p, key, value, c->backend_dir);
+	else if (!strcmp(key, "run_dir"))
+		parse_dir(p, key, value, c->run_dir);
+	else
+		unknown_key(p, "infinid", key,
+			    "user threads_max window idle_exit_s log_level backend_dir run_dir");
+}
+
+static struct infini_config_backend *backend_slot(struct infini_config *c, const char *name)
+{
+	struct infini_config_backend *backend;
+
+	backend = (struct infini_config_backend *)infini_config_backend_find(c, name);
+	if (backend || c->nr_backends == INFINI_CONFIG_BACKENDS_MAX)
+		return backend;
+	backend = &c->backends[c->nr_backends++];
+	snprintf(backend->name, sizeof(backend->name), "%s", name);
+	return backend;
+}
+
+static void set_backend(struct parser *p, const char *section, const char *name, const char *key,
+			const char *value)
+{
+	struct infini_config_backend *backend = backend_slot(p->config, name);
+
+	if (!backend) {
+		report(p, p->line, "[%s]: more than %d backends", section,
+		       INFINI_CONFIG_BACKENDS_MAX);
+	} else if (!strcmp(key, "enabled")) {
+		parse_bool(p, key, value, &backend->enabled);
+	} else if (!strcmp(key, "devices")) {
+		if (strlen(value) >= sizeof(backend->devices))
+			report(p, p->line, "%s: the list is longer than %zu bytes", key,
+			       sizeof(backend->devices) - 1);
+		else
+			snprintf(backend->devices, sizeof(backend->devices), "%s", value);
+	} else {
+		unknown_key(p, section, key, "enabled devices");
+	}
+}
+
+static struct infini_config_device *device_slot(struct infini_config *c, const char *name)
+{
+	struct infini_config_device *device;
+
+	device = (struct infini_config_device *)infini_config_device_find(c, name);
+	if (device || c->nr_devices == INFINI_CONFIG_DEVICES_MAX)
+		return device;
+	device = &c->devices[c->nr_devices++];
+	snprintf(device->name, sizeof(device->name), "%s", name);
+	return device;
+}
+
+static void set_device(struct parser *p, const char *section, const char *name, const char *key,
+		       const char *value)
+{
+	struct infini_config_device *device = device_slot(p->config, name);
+
+	if (!device)
+		report(p, p->line, "[%s]: more than %d devices", section,
+		       INFINI_CONFIG_DEVICES_MAX);
+	else if (!strcmp(key, "memory"))
+		parse_bytes(p, key, value, &device->memory_bytes);
+	else if (!strcmp(key, "slots"))
+		parse_u32(p, key, value, 1, 64, &device->slots);
+	else
+		unknown_key(p, section, key, "memory slots");
+}
+
+/* "backend ggml" -> the name, when @kind is its first word. */
+static const char *section_name(const char *section, const char *kind)
+{
+	size_t length = strlen(kind);
+
+	if (strncmp(section, kind, length) || (section[length] != ' ' && section[length] != '\t'))
+		return NULL;
+	section += length;
+	return section + strspn(section, " \t");
+}
+
+static bool first_time(struct parser *p, const char *section, const char *key)
+{
+	struct seen_key *seen = p->seen;
+
+	for (; seen < p->seen + p->nr_seen; seen++) {
+		if (!strcmp(seen->section, section) && !strcmp(seen->key, key)) {
+			report(p, p->line, "[%s] %s is set again; first on line %u", section, key,
+			       seen->line);
+			return false;
+		}
+	}
+	if (p->nr_seen == KEYS_MAX) {
+		report(p, p->line, "more than %d settings", KEYS_MAX);
+		return false;
+	}
+	snprintf(seen->section, sizeof(seen->section), "%s", section);
+	snprintf(seen->key, sizeof(seen->key), "%s", key);
+	seen->line = p->line;
+	p->nr_seen++;
+	return true;
+}
+
+static int handle(void *arg, const char *section, const char *key, const char *value)
+{
+	const char *backend = section_name(section, "backend");
+	const char *device = section_name(section, "device");
+	const char *name = backend ? backend : device;
+	struct parser *p = arg;
+
+	if (!section[0])
+		report(p, p->line, "\"%s\" stands before any section; put it under [infinid]", key);
+	else if (name && !infini_config_name_valid(name))
+		report(p, p->line, "[%s]: a name is 1 to %d of A-Z a-z 0-9 . _ -", section,
+		       INFINI_NAME_MAX - 1);
+	else if (!name && strcmp(section, "infinid"))
+		report(p, p->line, "[%s] is no section; there are [infinid], [backend NAME] and "
+		       "[device NAME]", section);
+	else if (!first_time(p, section, key))
+		return 1;
+	else if (backend)
+		set_backend(p, section, backend, key, value);
+	else if (device)
+		set_device(p, section, device, key, value);
+	else
+		set_global(p, key, value);
+	return 1;
+}
+
+/* ---- the file ------------------------------------------------------------------------ */
+
+/* Lines known to be no INI are blanked, so that one more of them can be found in the next pass. */
+static char *read_line(char *buffer, int bytes, void *arg)
+{
+	struct parser *p = arg;
+	size_t length;
+	int c;
+
+	if (!fgets(buffer, bytes, p->file))
+		return NULL;
+	p->line++;
+	length = strlen(buffer);
+	if (length == (size_t)bytes - 1 && buffer[length - 1] != '\n') {
+		report(p, p->line, "the line is longer than %d bytes", bytes - 3);
+		while ((c = fgetc(p->file)) != EOF && c != '\n')
+			;
+		buffer[0] = '\0';
+	}
+	for (unsigned int i = 0; i < p->nr_syntax; i++) {
+		if (p->syntax[i] == p->line)
+			buffer[0] = '\0';
+	}
+	return buffer;
+}
+
+static void ignore_problem(const char *problem, void *arg)
+{
+	(void)problem;
+	(void)arg;
+}
+
+/*
+ * inih tells only the first line it cannot read. Go through the file again with that line blank
+ * until it can read them all.
+ */
+static int find_syntax_errors(struct parser *parent)
+{
+	struct parser *p = malloc(sizeof(*p));
+	struct infini_config *scratch = malloc(sizeof(*scratch));
+	int line, ret = -ENOMEM;
+
+	if (!p || !scratch)
+		goto out;
+	*p = *parent;
+	p->config = scratch;
+	p->problem = ignore_problem;
+	do {
+		*scratch = *parent->config;
+		p->line = 0;
+		p->nr_seen = 0;
+		rewind(p->file);
+		line = ini_parse_stream(read_line, p, handle, p);
+		if (line > 0)
+			p->syntax[p->nr_syntax++] = (unsigned int)line;
+	} while (line > 0 && p->nr_syntax < SYNTAX_ERRORS_MAX);
+	ret = line < 0 ? -ENOMEM : 0;
+	memcpy(parent->syntax, p->syntax, sizeof(p->syntax));
+	parent->nr_syntax = p->nr_syntax;
+out:
+	free(scratch);
+	free(p);
+	return ret;
+}
+
+static int parse_file(struct parser *p)
+{
+	int ret = find_syntax_errors(p);
+
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < p->nr_syntax; i++)
+		report(p, p->syntax[i], "neither a [section] nor a \"key = value\"");
+	p->line = 0;
+	rewind(p->file);
+	if (ini_parse_stream(read_line, p, handle, p) < 0)
+		return -ENOMEM;
+	if (ferror(p->file))
+		return -EIO;
+	return p->nr_problems ? -EINVAL : 0;
+}
+
+int infini_config_defaults(struct infini_config *config)
+{
+	const struct passwd *entry = getpwnam("infini");
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	memset(config, 0, sizeof(*config));
+	config->user_is_fallback = !entry || !entry->pw_uid || !entry->pw_gid;
+	if (config->user_is_fallback)
+		entry = getpwnam("nobody");
+	if (!entry)
+		return -ENOENT;
+	config->uid = entry->pw_uid;
+	config->gid = entry->pw_gid;
+	config->threads_max = cpus < 1 ? 1 : (uint32_t)cpus;
+	if (config->threads_max > INFINI_CONFIG_THREADS_MAX)
+		config->threads_max = INFINI_CONFIG_THREADS_MAX;
+	config->window = 1;
+	config->idle_exit_s = 60;
+	config->log_level = LOG_INFO;
+	snprintf(config->backend_dir, sizeof(config->backend_dir), "%s", INFINI_BACKEND_DIR);
+	snprintf(config->run_dir, sizeof(config->run_dir), "/run/infini");
+	backend_slot(config, "ggml")->enabled = true;
+	return 0;
+}
+
+int infini_config_load(struct infini_config *config, const char *path,
+		       infini_config_problem_fn problem, void *arg)
+{
+	struct parser *p;
+	int ret = infini_config_defaults(config);
+
+	if (ret)
+		return ret;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->config = config;
+	p->path = path;
+	p->problem = problem;
+	p->arg = arg;
+	p->file = fopen(path, "re");
+	if (!p->file) {
+		ret = -errno;
+	} else {
+		ret = parse_file(p);
+		fclose(p->file);
+	}
+	free(p);
+	return ret;
+}
+
+const struct infini_config_backend *
+infini_config_backend_find(const struct infini_config *config, const char *name)
+{
+	for (uint32_t i = 0; i < config->nr_backends; i++) {
+		if (!strcmp(config->backends[i].name, name))
+			return &config->backends[i];
+	}
+	return NULL;
+}
+
+const struct infini_config_device *
+infini_config_device_find(const struct infini_config *config, const char *name)
+{
+	for (uint32_t i = 0; i < config->nr_devices; i++) {
+		if (!strcmp(config->devices[i].name, name))
+			return &config->devices[i];
+	}
+	return NULL;
+}
+
+bool infini_config_device_allowed(const struct infini_config_backend *backend, const char *name)
+{
+	char list[INFINI_CONFIG_DEVICES_BYTES], *rest = NULL, *pattern;
+
+	if (!backend->devices[0])
+		return true;
+	snprintf(list, sizeof(list), "%s", backend->devices);
+	for (pattern = strtok_r(list, " \t,", &rest); pattern;
+	     pattern = strtok_r(NULL, " \t,", &rest)) {
+		if (!fnmatch(pattern, name, 0))
+			return true;
+	}
+	return false;
+}

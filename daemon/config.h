@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* infinid.conf: what the operator wants, parsed, checked, and nothing acted upon. */
+#ifndef INFINI_DAEMON_CONFIG_H
+#define INFINI_DAEMON_CONFIG_H
+
+#include <limits.h>
+#include <linux/infini.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define INFINI_CONFIG_PATH		"/etc/infini/infinid.conf"
+#define INFINI_CONFIG_BACKENDS_MAX	16
+#define INFINI_CONFIG_DEVICES_MAX	64
+#define INFINI_CONFIG_DEVICES_BYTES	512	/* a backend's list of patterns */
+
+/* Worker windows: the module takes up to 16, more than 8 only delays a yield. */
+#define INFINI_CONFIG_WINDOW_MAX	8
+#define INFINI_CONFIG_THREADS_MAX	1024
+#define INFINI_CONFIG_IDLE_MAX_S	86400
+
+struct infini_config_backend {
+	char name[INFINI_NAME_MAX];
+	bool enabled;
+	char devices[INFINI_CONFIG_DEVICES_BYTES];	/* shell patterns between blanks; "": all */
+};
+
+struct infini_config_device {
+	char name[INFINI_NAME_MAX];
+	uint64_t memory_bytes;		/* 0: what the backend says */
+	uint32_t slots;			/* 0: what the backend says */
+};
+
+struct infini_config {
+	char user[33];			/* as configured, or "" when left to the fallback */
+	uid_t uid;			/* of workers */
+	gid_t gid;
+	bool user_is_fallback;		/* there is no user "infini": workers run as nobody */
+	uint32_t threads_max;		/* CPU threads of one worker */
+	uint32_t window;		/* jobs a worker holds at once */
+	uint32_t idle_exit_s;		/* a worker without clients stops after this; 0: never */
+	int log_level;			/* LOG_ERR .. LOG_DEBUG */
+	char backend_dir[PATH_MAX];
+	char run_dir[PATH_MAX];
+	uint32_t nr_backends;
+	uint32_t nr_devices;
+	struct infini_config_backend backends[INFINI_CONFIG_BACKENDS_MAX];
+	struct infini_config_device devices[INFINI_CONFIG_DEVICES_MAX];
+};
+
+/* Told once per problem: "FILE:LINE: sentence", or "FILE: sentence". */
+typedef void (*infini_config_problem_fn)(const char *problem, void *arg);
+
+/*
+ * Read @path over the defaults. 0; -EINVAL when @problem was called at least once; -ENOENT and
+ * other errors of open(), without a call. *@config is complete only after 0.
+ */
+int infini_config_load(struct infini_config *config, const char *path,
+		       infini_config_problem_fn problem, void *arg);
+
+/* What counts when there is no file. 0, or -ENOENT when not even the user nobody exists. */
+int infini_config_defaults(struct infini_config *config);
+
+/* NULL when @config does not mention it. */
+const struct infini_config_backend *
+infini_config_backend_find(const struct infini_config *config, const char *name);
+const struct infini_config_device *
+infini_config_device_find(const struct infini_config *config, const char *name);
+
+/* Whether @backend is to offer the device @name. */
+bool infini_config_device_allowed(const struct infini_config_backend *backend, const char *name);
+
+/* What names of devices and backends look like: [A-Za-z0-9._-]+, shorter than INFINI_NAME_MAX. */
+bool infini_config_name_valid(const char *name);
+
+#endif /* INFINI_DAEMON_CONFIG_H */

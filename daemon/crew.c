@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The workers: who runs, who is wanted, and who has to wait before it is tried again. */
+#include "crew.h"
+
+#include "clock.h"
+#include "log.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <infini.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BACKOFF_FIRST_NS	(100 * INFINI_NS_PER_MS)
+#define BACKOFF_MAX_NS		(10 * INFINI_NS_PER_S)
+#define BUSY_RETRY_NS		(100 * INFINI_NS_PER_MS)
+/* A worker that lived this long did not crash because of how it was started. */
+#define GOOD_LIFE_NS		(30 * INFINI_NS_PER_S)
+/* A member without a worker is forgotten, with its crashes, after this. */
+#define FORGET_NS		(60 * INFINI_NS_PER_S)
+
+static struct infini_crew_member *find_vdev(const struct infini_crew *crew, uint32_t vdev_id)
+{
+	struct infini_crew_member *member = crew->members;
+
+	while (member && member->vdev_id != vdev_id)
+		member = member->next;
+	return member;
+}
+
+void infini_crew_want(struct infini_crew *crew, uint32_t vdev_id, uint32_t device_id,
+		      const char *name)
+{
+	struct infini_crew_member *member = find_vdev(crew, vdev_id);
+
+	if (!member) {
+		member = calloc(1, sizeof(*member));
+		if (!member) {
+			infini_err("vdev %s: no memory for a worker", name);
+			return;
+		}
+		member->vdev_id = vdev_id;
+		member->next = crew->members;
+		crew->members = member;
+	}
+	member->device_id = device_id;
+	snprintf(member->vdev_name, sizeof(member->vdev_name), "%s", name);
+	member->wanted = !member->pid;
+}
+
+/* ---- starting ------------------------------------------------------------------------ */
+
+static void start_failed(struct infini_crew_member *member, int error)
+{
+	const char *name = member->vdev_name;
+
+	switch (error) {
+	case -EBUSY:
+		/* The dead worker's slot is not free yet, or somebody else was faster. */
+		member->not_before_ns = infini_clock_ns() + BUSY_RETRY_NS;
+		return;
+	case -ENOENT:
+	case -ENODEV:
+		infini_debug("vdev %s is gone before its worker started", name);
+		break;
+	default:
+		infini_err("vdev %s: cannot start a worker: %s", name, strerror(-error));
+	}
+	member->wanted = false;
+}
+
+static int fork_worker(struct infini_crew_member *member, const struct infini_worker *worker)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		infini_worker_main(worker);
+	if (pid < 0)
+		return -errno;
+	member->pid = pid;
+	member->started_ns = infini_clock_ns();
+	member->idle_since_ns = 0;
+	member->wanted = false;
+	member->told = false;
+	return 0;
+}
+
+static int start(struct infini_crew_member *member, const struct infini_roster_device *device,
+		 const struct infini_config *config)
+{
+	struct infini_worker worker = {
+		.config = config,
+		.vdev_name = member->vdev_name,
+		.backend = device->backend,
+		.device = device->name,
+		.device_class = device->device_class,
+	};
+	int ret;
+
+	worker.executor_fd = infini_executor_create(device->fd, member->vdev_id);
+	if (worker.executor_fd < 0)
+		return worker.executor_fd;
+	ret = fork_worker(member, &worker);
+	close(worker.executor_fd);
+	if (!ret)
+		infini_info("vdev %s: worker %ld starts on device %s", member->vdev_name,
+			    (long)member->pid, device->name);
+	return ret;
+}
+
+static void forget_old(struct infini_crew *crew, int64_t now)
+{
+	struct infini_crew_member **link = &crew->members, *member;
+
+	while ((member = *link)) {
+		if (member->pid || member->wanted || member->not_before_ns + FORGET_NS > now) {
+			link = &member->next;
+			continue;
+		}
+		*link = member->next;
+		free(member);
+	}
+}
+
+void infini_crew_start_due(struct infini_crew *crew, const struct infini_roster *roster,
+			   const struct infini_config *config)
+{
+	const struct infini_roster_device *device;
+	struct infini_crew_member *member;
+	int64_t now = infini_clock_ns();
+	int ret;
+
+	for (member = crew->members; member; member = member->next) {
+		if (!member->wanted || member->pid || member->not_before_ns > now)
+			continue;
+		device = infini_roster_find(roster, member->device_id);
+		ret = device ? start(member, device, config) : -ENODEV;
+		if (ret)
+			start_failed(member, ret);
+		else
+			crew->nr_running++;
+	}
+	forget_old(crew, now);
+}
+
+int64_t infini_crew_next_ns(const struct infini_crew *crew)
+{
+	const struct infini_crew_member *member;
+	int64_t next = INFINI_FOREVER;
+
+	for (member = crew->members; member; member = member->next) {
+		if (member->wanted && !member->pid && member->not_before_ns < next)
+			next = member->not_before_ns;
+	}
+	return next;
+}
+
+/* ---- ending -------------------------------------------------------------------------- */
+
+static bool crashed(const struct infini_crew_member *member, int status)
+{
+	if (WIFSIGNALED(status))
+		return !member->told;
+	return WEXITSTATUS(status) != INFINI_WORKER_STOPPED &&
+	       WEXITSTATUS(status) != INFINI_WORKER_GONE;
+}
+
+static int64_t backoff_ns(unsigned int crashes)
+{
+	int64_t ns = BACKOFF_FIRST_NS;
+
+	while (--crashes && ns < BACKOFF_MAX_NS)
+		ns *= 2;
+	return ns < BACKOFF_MAX_NS ? ns : BACKOFF_MAX_NS;
+}
+
+static void log_crash(const struct infini_crew_member *member, pid_t pid, int status,
+		      int64_t pause_ns)
+{
+	long long pause_ms = pause_ns / INFINI_NS_PER_MS;
+
+	if (!WIFSIGNALED(status))
+		infini_err("vdev %s: worker %ld failed; another may start in %lld ms",
+			   member->vdev_name, (long)pid, pause_ms);
+	else if (WTERMSIG(status) == SIGSYS)
+		infini_err("vdev %s: worker %ld was killed for a system call that its sandbox "
+			   "forbids; another may start in %lld ms", member->vdev_name, (long)pid,
+			   pause_ms);
+	else
+		infini_err("vdev %s: worker %ld was killed by SIG%s; another may start in %lld ms",
+			   member->vdev_name, (long)pid, sigabbrev_np(WTERMSIG(status)), pause_ms);
+}
+
+bool infini_crew_reap(struct infini_crew *crew, pid_t pid, int status)
+{
+	struct infini_crew_member *member = crew->members;
+	int64_t now = infini_clock_ns(), pause;
+
+	while (member && member->pid != pid)
+		member = member->next;
+	if (!member)
+		return false;
+	member->pid = 0;
+	crew->nr_running--;
+	if (!crashed(member, status)) {
+		member->crashes = 0;
+		member->not_before_ns = now;
+		infini_info("vdev %s: worker %ld has stopped", member->vdev_name, (long)pid);
+		return true;
+	}
+	if (now - member->started_ns >= GOOD_LIFE_NS)
+		member->crashes = 0;
+	member->crashes++;
+	pause = backoff_ns(member->crashes);
+	member->not_before_ns = now + pause;
+	log_crash(member, pid, status, pause);
+	return true;
+}
+
+static void observe_idle(struct infini_crew_member *member, uint64_t clients,
+			 const struct infini_config *config)
+{
+	int64_t now = infini_clock_ns();
+
+	if (clients || !config->idle_exit_s) {
+		member->idle_since_ns = 0;
+	} else if (!member->idle_since_ns) {
+		member->idle_since_ns = now;
+	} else if (now - member->idle_since_ns >= config->idle_exit_s * INFINI_NS_PER_S) {
+		/* The worker refuses if a client has come meanwhile: start over. */
+		member->idle_since_ns = now;
+		kill(member->pid, INFINI_WORKER_RETIRE_SIGNAL);
+	}
+}
+
+void infini_crew_observe(struct infini_crew *crew, const struct infini_admin_vdev *vdev,
+			 const struct infini_config *config)
+{
+	struct infini_crew_member *member = find_vdev(crew, vdev->id);
+
+	if (vdev->executor == INFINI_EXECUTOR_WANTED)
+		infini_crew_want(crew, vdev->id, vdev->device_id, vdev->name);
+	else if (member && member->pid && vdev->executor == INFINI_EXECUTOR_ATTACHED)
+		observe_idle(member, vdev->stats.clients, config);
+	else if (member && !member->pid && vdev->executor == INFINI_EXECUTOR_NONE)
+		member->wanted = false;
+}
+
+void infini_crew_signal(struct infini_crew *crew, int signal)
+{
+	struct infini_crew_member *member;
+
+	for (member = crew->members; member; member = member->next) {
+		member->wanted = false;
+		if (!member->pid)
+			continue;
+		member->told = true;
+		kill(member->pid, signal);
+	}
+}
+
+void infini_crew_clear(struct infini_crew *crew)
+{
+	struct infini_crew_member *member;
+
+	while ((member = crew->members)) {
+		crew->members = member->next;
+		free(member);
+	}
+	crew->nr_running = 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The workers: who runs, who is wanted, and who has to wait before it is tried again. */
+#ifndef INFINI_DAEMON_CREW_H
+#define INFINI_DAEMON_CREW_H
+
+#include "roster.h"
+
+#include <infini-admin.h>
+
+/* One per vdev that had a worker lately. Times are of CLOCK_MONOTONIC. */
+struct infini_crew_member {
+	struct infini_crew_member *next;
+	uint32_t vdev_id;
+	uint32_t device_id;
+	char vdev_name[INFINI_NAME_MAX];
+	pid_t pid;			/* 0: none runs */
+	bool wanted;			/* the kernel wants one and none runs */
+	bool told;			/* was told to stop or retire */
+	unsigned int crashes;		/* in a row */
+	int64_t started_ns;
+	int64_t not_before_ns;		/* of the next start */
+	int64_t idle_since_ns;		/* 0: has clients */
+};
+
+struct infini_crew {
+	struct infini_crew_member *members;
+	uint32_t nr_running;
+};
+
+/* The kernel wants a worker for this vdev. */
+void infini_crew_want(struct infini_crew *crew, uint32_t vdev_id, uint32_t device_id,
+		      const char *name);
+
+/* Start whom the kernel wants and whose pause is over. */
+void infini_crew_start_due(struct infini_crew *crew, const struct infini_roster *roster,
+			   const struct infini_config *config);
+
+/* When infini_crew_start_due() has something to do next; INFINI_FOREVER for never. */
+int64_t infini_crew_next_ns(const struct infini_crew *crew);
+
+/* A child has ended. False when it was no worker. */
+bool infini_crew_reap(struct infini_crew *crew, pid_t pid, int status);
+
+/* What a listing says: start what is wanted, retire who has had no client for long enough. */
+void infini_crew_observe(struct infini_crew *crew, const struct infini_admin_vdev *vdev,
+			 const struct infini_config *config);
+
+/* Send @signal to all, by process id. */
+void infini_crew_signal(struct infini_crew *crew, int signal);
+
+void infini_crew_clear(struct infini_crew *crew);
+
+#endif /* INFINI_DAEMON_CREW_H */

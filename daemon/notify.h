@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tells the service manager how the supervisor is: sd_notify(3), by hand. */
+#ifndef INFINI_DAEMON_NOTIFY_H
+#define INFINI_DAEMON_NOTIFY_H
+
+/*
+ * Send @format, lines of VARIABLE=VALUE, to $NOTIFY_SOCKET. 0 also when there is no service
+ * manager, else -errno: a daemon goes on without.
+ */
+int infini_notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif /* INFINI_DAEMON_NOTIFY_H */

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Asks a backend for its devices, in a child: vendor libraries stay out of the supervisor. */
+#include "probe.h"
+
+#include "backend_load.h"
+#include "log.h"
+#include "proctitle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A report is written whole. */
+_Static_assert(sizeof(struct infini_backend_device) <= PIPE_BUF, "a report may be torn");
+
+static int send_device(const struct infini_backend_device *device, void *arg)
+{
+	int fd = *(int *)arg;
+
+	return write(fd, device, sizeof(*device)) == (ssize_t)sizeof(*device) ? 0 : -EPIPE;
+}
+
+static int probe_backend(const struct infini_config *config, const char *backend, int fd)
+{
+	const struct infini_backend_ops *ops;
+	char why[512];
+	int ret;
+
+	ret = infini_backend_load(config->backend_dir, backend, &ops, why, sizeof(why));
+	if (ret) {
+		infini_warn("%s", why);
+		return ret;
+	}
+	ret = ops->probe(send_device, &fd, infini_log_message);
+	if (ret)
+		infini_warn("backend %s cannot look for devices: %s", backend, strerror(-ret));
+	return ret;
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void child(const struct infini_config *config, const char *backend, int fd)
+{
+	char title[64];
+
+	reset_signals();
+	alarm(INFINI_PROBE_TIMEOUT_S);
+	snprintf(title, sizeof(title), "infinid: probe %s", backend);
+	infini_proctitle_set(title);
+	if (fd > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, (unsigned int)fd - 1, 0);
+	close_range((unsigned int)fd + 1, ~0U, 0);
+	infini_log_reopen();
+	/* Not exit(): the destructors of vendor libraries have crashed others. */
+	_exit(probe_backend(config, backend, fd) ? 1 : 0);
+}
+
+int infini_probe_start(struct infini_probe *probe, const struct infini_config *config,
+		       const char *backend)
+{
+	int ends[2], ret;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -errno;
+	pid = fork();
+	if (!pid)
+		child(config, backend, ends[1]);
+	ret = pid < 0 ? -errno : 0;
+	close(ends[1]);
+	if (!ret && fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0)
+		ret = -errno;
+	if (ret) {
+		close(ends[0]);
+		return ret;
+	}
+	*probe = (struct infini_probe){ .pid = pid, .fd = ends[0] };
+	snprintf(probe->backend, sizeof(probe->backend), "%s", backend);
+	return 0;
+}
+
+static bool terminated(const void *text, size_t bytes)
+{
+	return memchr(text, '\0', bytes) != NULL;
+}
+
+static const char *kind_refusal(const struct infini_memory_kind *kind)
+{
+	if (!terminated(kind->name, sizeof(kind->name)) || !kind->name[0])
+		return "a memory kind without a name";
+	if (!kind->alignment || (kind->alignment & (kind->alignment - 1)))
+		return "a memory kind whose alignment is no power of two";
+	if (kind->flags & ~(uint32_t)(INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_WEIGHTS))
+		return "a memory kind with an unknown flag";
+	return NULL;
+}
+
+const char *infini_probe_refusal(const struct infini_backend_device *device)
+{
+	const char *why;
+
+	if (!terminated(device->name, sizeof(device->name)) ||
+	    !infini_config_name_valid(device->name))
+		return "a bad name";
+	if (!terminated(device->description, sizeof(device->description)))
+		return "a description without an end";
+	if (device->device_class > INFINI_CLASS_OTHER)
+		return "an unknown class";
+	if (device->level < INFINI_LEVEL_LAUNCH || device->level > INFINI_LEVEL_INTERRUPT)
+		return "an unknown yield level";
+	if (!device->slots || device->slots > 64)
+		return "a number of slots that is not 1 to 64";
+	if (!device->memory_bytes)
+		return "no memory";
+	if (!device->nr_kinds || device->nr_kinds > INFINI_MEMORY_KINDS_MAX)
+		return "a number of memory kinds that is not 1 to 8";
+	for (uint32_t i = 0; i < device->nr_kinds; i++) {
+		why = kind_refusal(&device->kinds[i]);
+		if (why)
+			return why;
+	}
+	return NULL;
+}
+
+static void take_device(struct infini_probe *probe, infini_backend_found_fn found, void *arg)
+{
+	const char *why = infini_probe_refusal(&probe->device);
+
+	if (why)
+		infini_warn("backend %s reports a device with %s; it is left out", probe->backend,
+			    why);
+	else
+		found(&probe->device, arg);
+	probe->filled = 0;
+}
+
+int infini_probe_read(struct infini_probe *probe, infini_backend_found_fn found, void *arg)
+{
+	ssize_t got;
+
+	for (;;) {
+		got = read(probe->fd, (char *)&probe->device + probe->filled,
+			   sizeof(probe->device) - probe->filled);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == EAGAIN)
+			return 0;
+		if (got <= 0)
+			return 1;
+		probe->filled += (size_t)got;
+		if (probe->filled == sizeof(probe->device))
+			take_device(probe, found, arg);
+	}
+}
+
+void infini_probe_end(struct infini_probe *probe)
+{
+	close(probe->fd);
+	*probe = (struct infini_probe){ .fd = -1 };
+}

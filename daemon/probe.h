@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Asks a backend for its devices, in a child: vendor libraries stay out of the supervisor. */
+#ifndef INFINI_DAEMON_PROBE_H
+#define INFINI_DAEMON_PROBE_H
+
+#include "backend.h"
+#include "config.h"
+
+/* A probe that takes longer than this is killed. */
+#define INFINI_PROBE_TIMEOUT_S	30
+
+struct infini_probe {
+	pid_t pid;			/* 0: none runs */
+	int fd;				/* reports come in here */
+	size_t filled;			/* bytes of @device that have come */
+	struct infini_backend_device device;
+	char backend[INFINI_NAME_MAX];
+};
+
+/* Start one. 0 or -errno. */
+int infini_probe_start(struct infini_probe *probe, const struct infini_config *config,
+		       const char *backend);
+
+/*
+ * Take what the child has written, without waiting, and call @found for every device that holds
+ * up. 1 when the child has closed its end, 0 while more may come. The caller reaps.
+ */
+int infini_probe_read(struct infini_probe *probe, infini_backend_found_fn found, void *arg);
+
+/* Close the reading end and forget the child. */
+void infini_probe_end(struct infini_probe *probe);
+
+/* NULL, or what is wrong with a device that a backend reports. */
+const char *infini_probe_refusal(const struct infini_backend_device *device);
+
+#endif /* INFINI_DAEMON_PROBE_H */

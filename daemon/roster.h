@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The devices this daemon has registered with the module, and keeps online. */
+#ifndef INFINI_DAEMON_ROSTER_H
+#define INFINI_DAEMON_ROSTER_H
+
+#include "backend.h"
+#include "config.h"
+
+struct infini_roster_device {
+	int fd;				/* the device is online as long as this is open */
+	uint32_t id;			/* the module's */
+	uint32_t device_class;
+	uint32_t slots;
+	uint64_t memory_bytes;
+	char name[INFINI_NAME_MAX];
+	char backend[INFINI_NAME_MAX];
+};
+
+struct infini_roster {
+	uint32_t nr_devices;
+	struct infini_roster_device devices[INFINI_CONFIG_DEVICES_MAX];
+};
+
+/*
+ * Register what @backend reports, as the configuration has it; a device that stands here already
+ * is left alone. Every outcome is logged. 0 or -errno.
+ */
+int infini_roster_add(struct infini_roster *roster, int control_fd,
+		      const struct infini_config *config, const char *backend,
+		      const struct infini_backend_device *device);
+
+const struct infini_roster_device *infini_roster_find(const struct infini_roster *roster,
+						      uint32_t id);
+
+/* Take off line what @config does not allow any more. */
+void infini_roster_filter(struct infini_roster *roster, const struct infini_config *config);
+
+/* Take all off line. */
+void infini_roster_clear(struct infini_roster *roster);
+
+#endif /* INFINI_DAEMON_ROSTER_H */

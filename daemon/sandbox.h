@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Takes from a worker all it does not need to run its backend. */
+#ifndef INFINI_DAEMON_SANDBOX_H
+#define INFINI_DAEMON_SANDBOX_H
+
+#include <linux/infini.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct infini_sandbox {
+	uid_t uid;
+	gid_t gid;
+	/*
+	 * enum infini_device_class of the worker's device. A GPU's or NPU's user-space driver
+	 * generates code and talks to its kernel driver: it keeps executable mappings, ioctls of
+	 * other types and its device nodes. Every other worker loses them.
+	 */
+	uint32_t device_class;
+};
+
+/*
+ * For good: user and group, no capabilities, no_new_privs, no core dumps, no ptrace from others,
+ * Landlock where the kernel has it, and a list of system calls. The user and the list hold for
+ * threads that a backend has made already, too. 0 or -errno, with a sentence in @why.
+ */
+int infini_sandbox_enter(const struct infini_sandbox *sandbox, char *why, size_t why_bytes);
+
+#endif /* INFINI_DAEMON_SANDBOX_H */

@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The daemon proper: devices online, a worker for every vdev in use.
+ *
+ * One thread, one epoll. Events say when to look; a listing says what is true. So a lost event
+ * costs a listing and nothing else.
+ */
+#include "supervisor.h"
+
+#include "clock.h"
+#include "crew.h"
+#include "log.h"
+#include "notify.h"
+#include "pidfile.h"
+#include "probe.h"
+#include "roster.h"
+
+#include <errno.h>
+#include <infini.h>
+#include <infini-admin.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* After SIGTERM a worker has this long to give its job back. */
+#define STOP_GRACE_NS		(5 * INFINI_NS_PER_S)
+/* After a worker's end the module may need a moment before it wants the next. */
+#define RESCAN_AFTER_EXIT_NS	(500 * INFINI_NS_PER_MS)
+
+enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_PROBES };
+
+struct supervisor {
+	const struct infini_supervisor_setup *setup;
+	struct infini_config *config;
+	int pidfile_fd;
+	int control_fd;
+	int signal_fd;
+	int epoll_fd;
+	struct infini_admin *admin;
+	struct infini_admin *events;
+	struct infini_roster roster;
+	struct infini_crew crew;
+	struct infini_probe probes[INFINI_CONFIG_BACKENDS_MAX];
+	unsigned int nr_probes;		/* running */
+	bool ready;
+	bool stopping;
+	bool reload_wanted;		/* SIGHUP came */
+	bool reloading;			/* and its probes run */
+	int64_t rescan_ns;		/* when to list the vdevs */
+	int64_t settle_ns;		/* list once more then, if later than now */
+	char run_dir[PATH_MAX];		/* where the pidfile is, whatever a reload says */
+};
+
+/* ---- listings and events ------------------------------------------------------------- */
+
+static void tell_status(const struct supervisor *s)
+{
+	infini_notify("STATUS=%u devices, %u workers\n", s->roster.nr_devices,
+		      s->crew.nr_running);
+}
+
+static int observe_vdev(const struct infini_admin_vdev *vdev, void *arg)
+{
+	struct supervisor *s = arg;
+
+	if (infini_roster_find(&s->roster, vdev->device_id))
+		infini_crew_observe(&s->crew, vdev, s->config);
+	return 0;
+}
+
+static int64_t next_rescan(const struct supervisor *s)
+{
+	int64_t period = s->config->idle_exit_s * INFINI_NS_PER_S / 4;
+
+	if (!s->crew.nr_running || !period)
+		return INFINI_FOREVER;
+	return infini_clock_ns() + period;
+}
+
+static void rescan(struct supervisor *s)
+{
+	const char *why;
+	int ret = infini_admin_vdev_list(s->admin, observe_vdev, s);
+
+	s->rescan_ns = next_rescan(s);
+	if (s->settle_ns > infini_clock_ns() && s->settle_ns < s->rescan_ns)
+		s->rescan_ns = s->settle_ns;
+	if (!ret)
+		return;
+	why = infini_admin_error(s->admin);
+	infini_warn("cannot list virtual devices: %s", why[0] ? why : strerror(-ret));
+	s->rescan_ns = infini_clock_ns() + INFINI_NS_PER_S;
+}
+
+static void handle_event(struct supervisor *s, const struct infini_admin_event *event)
+{
+	if (!infini_roster_find(&s->roster, event->device_id))
+		return;
+	switch (event->type) {
+	case INFINI_EVENT_EXECUTOR_WANTED:
+		infini_crew_want(&s->crew, event->vdev_id, event->device_id, event->name);
+		break;
+	case INFINI_EVENT_JOB_TIMEOUT:
+		infini_warn("vdev %s: a job ran longer than its timeout", event->name);
+		break;
+	case INFINI_EVENT_EXECUTOR_LOST:
+		infini_debug("vdev %s: the module has given up on worker %u", event->name,
+			     event->pid);
+		break;
+	case INFINI_EVENT_VDEV_CREATED:
+		infini_debug("vdev %s was created", event->name);
+		break;
+	case INFINI_EVENT_VDEV_DELETED:
+		infini_debug("vdev %s was deleted", event->name);
+		break;
+	default:
+		break;
+	}
+}
+
+static void read_events(struct supervisor *s)
+{
+	struct infini_admin_event event;
+	int ret;
+
+	while ((ret = infini_admin_event_read(s->events, &event)) == 0)
+		handle_event(s, &event);
+	if (ret == -ENOBUFS) {
+		infini_info("events were lost; listing the virtual devices");
+		s->rescan_ns = 0;
+	} else if (ret != -EAGAIN && ret != -EINTR) {
+		infini_warn("cannot read an event: %s", strerror(-ret));
+		s->rescan_ns = 0;
+	}
+}
+
+/* ---- devices ------------------------------------------------------------------------- */
+
+static int found_device(const struct infini_backend_device *device, void *arg)
+{
+	struct supervisor *s = arg;
+	const struct infini_config_backend *backend = NULL;
+	const struct infini_probe *probe;
+
+	for (unsigned int i = 0; i < INFINI_CONFIG_BACKENDS_MAX; i++) {
+		probe = &s->probes[i];
+		if (probe->pid && device == &probe->device)
+			backend = infini_config_backend_find(s->config, probe->backend);
+	}
+	if (!backend || !backend->enabled)
+		return 0;
+	if (infini_config_device_allowed(backend, device->name))
+		infini_roster_add(&s->roster, s->control_fd, s->config, backend->name, device);
+	else
+		infini_info("device %s is left out, as configured", device->name);
+	return 0;
+}
+
+static void probes_done(struct supervisor *s)
+{
+	if (s->stopping)
+		return;
+	if (!s->roster.nr_devices)
+		infini_warn("no device found; see [backend NAME] in the configuration");
+	s->rescan_ns = 0;
+	if (!s->ready) {
+		s->ready = true;
+		infini_notify("READY=1\nSTATUS=%u devices\n", s->roster.nr_devices);
+		infini_info("ready: %u device%s", s->roster.nr_devices,
+			    s->roster.nr_devices == 1 ? "" : "s");
+		if (s->setup->ready)
+			s->setup->ready(s->setup->arg);
+	} else if (s->reloading) {
+		infini_notify("READY=1\nSTATUS=%u devices\n", s->roster.nr_devices);
+	}
+	s->reloading = false;
+}
+
+static void end_probe(struct supervisor *s, struct infini_probe *probe)
+{
+	/* Closing is not enough: a child that was just forked may hold a copy for a moment. */
+	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, probe->fd, NULL);
+	infini_probe_end(probe);
+	if (!--s->nr_probes)
+		probes_done(s);
+}
+
+static void read_probe(struct supervisor *s, struct infini_probe *probe)
+{
+	if (probe->pid && infini_probe_read(probe, found_device, s))
+		end_probe(s, probe);
+}
+
+static int watch(struct supervisor *s, int fd, uint32_t source)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = source };
+
+	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static struct infini_probe *free_probe(struct supervisor *s)
+{
+	for (unsigned int i = 0; i < INFINI_CONFIG_BACKENDS_MAX; i++) {
+		if (!s->probes[i].pid)
+			return &s->probes[i];
+	}
+	return NULL;
+}
+
+static int start_probe(struct supervisor *s, const char *backend)
+{
+	struct infini_probe *probe = free_probe(s);
+	int ret;
+
+	if (!probe)
+		return -EBUSY;
+	ret = infini_probe_start(probe, s->config, backend);
+	if (ret)
+		return ret;
+	ret = watch(s, probe->fd, SOURCE_PROBES + (uint32_t)(probe - s->probes));
+	if (ret)
+		infini_probe_end(probe);
+	else
+		s->nr_probes++;
+	return ret;
+}
+
+static void start_probes(struct supervisor *s)
+{
+	const struct infini_config_backend *backend;
+	int ret;
+
+	for (uint32_t i = 0; i < s->config->nr_backends; i++) {
+		backend = &s->config->backends[i];
+		if (!backend->enabled)
+			continue;
+		ret = start_probe(s, backend->name);
+		if (ret)
+			infini_err("cannot probe backend %s: %s", backend->name, strerror(-ret));
+	}
+	if (!s->nr_probes)
+		probes_done(s);
+}
+
+/* ---- signals ------------------------------------------------------------------------- */
+
+/* Not a worker, so a probe, whose report may have been read to its end already. */
+static void reap_probe(struct supervisor *s, pid_t pid, int status)
+{
+	struct infini_probe *probe = NULL;
+
+	for (unsigned int i = 0; i < INFINI_CONFIG_BACKENDS_MAX; i++) {
+		if (s->probes[i].pid == pid)
+			probe = &s->probes[i];
+	}
+	if (WIFSIGNALED(status))
+		infini_err("backend %s: its probe was killed by SIG%s%s",
+			   probe ? probe->backend : "unknown", sigabbrev_np(WTERMSIG(status)),
+			   WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
+	if (!probe)
+		return;
+	infini_probe_read(probe, found_device, s);
+	end_probe(s, probe);
+}
+
+static void reap(struct supervisor *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (!infini_crew_reap(&s->crew, pid, status)) {
+			reap_probe(s, pid, status);
+			continue;
+		}
+		s->rescan_ns = infini_clock_ns();
+		s->settle_ns = s->rescan_ns + RESCAN_AFTER_EXIT_NS;
+	}
+}
+
+static void log_problem(const char *problem, void *arg)
+{
+	(void)arg;
+	infini_err("%s", problem);
+}
+
+static int load_config(const struct infini_supervisor_setup *setup, struct infini_config *config)
+{
+	int ret = infini_config_load(config, setup->config_path, log_problem, NULL);
+
+	if (ret == -ENOENT && !setup->config_required)
+		ret = infini_config_defaults(config);
+	return ret;
+}
+
+static void reload(struct supervisor *s)
+{
+	struct infini_config *fresh = malloc(sizeof(*fresh));
+	int ret = fresh ? load_config(s->setup, fresh) : -ENOMEM;
+
+	s->reload_wanted = false;
+	if (ret) {
+		infini_err("%s: %s; the configuration stays as it was", s->setup->config_path,
+			   strerror(-ret));
+		free(fresh);
+		return;
+	}
+	infini_notify("RELOADING=1\nMONOTONIC_USEC=%lld\n",
+		      (long long)(infini_clock_ns() / 1000));
+	*s->config = *fresh;
+	free(fresh);
+	infini_log_level(s->config->log_level);
+	infini_notice("configuration read again; running workers keep what they started with");
+	s->reloading = true;
+	infini_roster_filter(&s->roster, s->config);
+	start_probes(s);
+}
+
+static void read_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			reap(s);
+			break;
+		case SIGHUP:
+			s->reload_wanted = true;
+			break;
+		default:
+			s->stopping = true;
+		}
+	}
+}
+
+/* ---- the loop ------------------------------------------------------------------------ */
+
+/* Rounded up, so that what is due is due when epoll_wait() returns. */
+static int timeout_ms(int64_t due_ns)
+{
+	int64_t left;
+
+	if (due_ns == INFINI_FOREVER)
+		return -1;
+	left = due_ns - infini_clock_ns();
+	if (left <= 0)
+		return 0;
+	left = (left + INFINI_NS_PER_MS - 1) / INFINI_NS_PER_MS;
+	return left > 3600000 ? 3600000 : (int)left;
+}
+
+static int wait_and_handle(struct supervisor *s, int64_t due_ns)
+{
+	struct epoll_event ready[8];
+	uint32_t source;
+	int n = epoll_wait(s->epoll_fd, ready, 8, timeout_ms(due_ns));
+
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < n; i++) {
+		source = ready[i].data.u32;
+		if (source == SOURCE_SIGNALS)
+			read_signals(s);
+		else if (source == SOURCE_EVENTS)
+			read_events(s);
+		else
+			read_probe(s, &s->probes[source - SOURCE_PROBES]);
+	}
+	return 0;
+}
+
+static int serve(struct supervisor *s)
+{
+	uint32_t running = 0;
+	int64_t due;
+	int ret;
+
+	while (!s->stopping) {
+		if (s->reload_wanted && !s->nr_probes)
+			reload(s);
+		if (s->rescan_ns <= infini_clock_ns())
+			rescan(s);
+		infini_crew_start_due(&s->crew, &s->roster, s->config);
+		if (s->crew.nr_running != running) {
+			running = s->crew.nr_running;
+			if (s->rescan_ns == INFINI_FOREVER)
+				s->rescan_ns = next_rescan(s);
+			tell_status(s);
+		}
+		due = infini_crew_next_ns(&s->crew);
+		if (s->rescan_ns < due)
+			due = s->rescan_ns;
+		ret = wait_and_handle(s, due);
+		if (ret) {
+			infini_err("the supervisor's loop failed: %s", strerror(-ret));
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/* Workers give their jobs back; those that do not in time are killed. */
+static void stop_workers(struct supervisor *s)
+{
+	int64_t deadline = infini_clock_ns() + STOP_GRACE_NS;
+	bool killed = false;
+
+	s->stopping = true;
+	infini_notify("STOPPING=1\nSTATUS=stopping %u workers\n", s->crew.nr_running);
+	infini_crew_signal(&s->crew, SIGTERM);
+	while (s->crew.nr_running) {
+		if (!killed && infini_clock_ns() >= deadline) {
+			infini_warn("%u workers do not stop; killing them", s->crew.nr_running);
+			infini_crew_signal(&s->crew, SIGKILL);
+			killed = true;
+		}
+		if (wait_and_handle(s, killed ? INFINI_FOREVER : deadline))
+			break;
+	}
+}
+
+static void stop_probes(struct supervisor *s)
+{
+	for (unsigned int i = 0; i < INFINI_CONFIG_BACKENDS_MAX; i++) {
+		if (!s->probes[i].pid)
+			continue;
+		kill(s->probes[i].pid, SIGKILL);
+		waitpid(s->probes[i].pid, NULL, 0);
+		infini_probe_end(&s->probes[i]);
+	}
+}
+
+/* ---- start and end ------------------------------------------------------------------- */
+
+static int open_pidfile(struct supervisor *s)
+{
+	pid_t owner;
+
+	snprintf(s->run_dir, sizeof(s->run_dir), "%s", s->config->run_dir);
+	s->pidfile_fd = infini_pidfile_lock(s->run_dir, &owner);
+	if (s->pidfile_fd == -EBUSY)
+		infini_err("already running (pid %ld)", (long)owner);
+	else if (s->pidfile_fd < 0)
+		infini_err("%s/infinid.pid: %s", s->run_dir, strerror(-s->pidfile_fd));
+	return s->pidfile_fd < 0 ? s->pidfile_fd : 0;
+}
+
+static int open_module(struct supervisor *s)
+{
+	struct infini_query query = { 0 };
+	int ret;
+
+	s->control_fd = infini_open(NULL);
+	if (s->control_fd == -ENOENT || s->control_fd == -ENXIO || s->control_fd == -ENODEV) {
+		infini_err("there is no " INFINI_NODE ": load the kernel module with \"modprobe "
+			   "infini\"");
+		return s->control_fd;
+	}
+	ret = s->control_fd < 0 ? s->control_fd : infini_query(s->control_fd, &query);
+	if (ret) {
+		infini_err(INFINI_NODE ": %s", strerror(-ret));
+		return ret;
+	}
+	if (query.role != INFINI_ROLE_CONTROL) {
+		infini_err(INFINI_NODE " is a virtual device here; infinid runs on the host, not in "
+			   "a container");
+		return -EINVAL;
+	}
+	if (query.protocol != INFINI_PROTOCOL_VERSION) {
+		infini_err("the module speaks protocol %u, infinid %d; install both from one "
+			   "release", query.protocol, INFINI_PROTOCOL_VERSION);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static int open_netlink(struct supervisor *s)
+{
+	int ret = infini_admin_open(&s->admin);
+
+	/* Join first, list afterwards: nothing falls between. */
+	if (!ret)
+		ret = infini_admin_events_open(&s->events);
+	if (ret)
+		infini_err("the module's netlink family does not answer: %s", strerror(-ret));
+	return ret;
+}
+
+static int open_loop(struct supervisor *s)
+{
+	sigset_t signals;
+	int ret = 0;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	s->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (s->signal_fd < 0 || s->epoll_fd < 0)
+		ret = -errno;
+	if (!ret)
+		ret = watch(s, s->signal_fd, SOURCE_SIGNALS);
+	if (!ret)
+		ret = watch(s, infini_admin_events_fd(s->events), SOURCE_EVENTS);
+	if (ret)
+		infini_err("cannot wait for events: %s", strerror(-ret));
+	return ret;
+}
+
+static void close_all(struct supervisor *s)
+{
+	stop_probes(s);
+	infini_crew_clear(&s->crew);
+	infini_roster_clear(&s->roster);
+	if (s->epoll_fd >= 0)
+		close(s->epoll_fd);
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
+	if (s->events)
+		infini_admin_close(s->events);
+	if (s->admin)
+		infini_admin_close(s->admin);
+	if (s->control_fd >= 0)
+		close(s->control_fd);
+	if (s->pidfile_fd >= 0)
+		infini_pidfile_unlock(s->pidfile_fd, s->run_dir);
+}
+
+int infini_supervisor_run(const struct infini_supervisor_setup *setup)
+{
+	struct supervisor *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (!s)
+		return -ENOMEM;
+	s->setup = setup;
+	s->config = setup->config;
+	s->control_fd = -1;
+	s->signal_fd = -1;
+	s->epoll_fd = -1;
+	s->rescan_ns = INFINI_FOREVER;
+	ret = open_pidfile(s);
+	if (!ret)
+		ret = open_module(s);
+	if (!ret)
+		ret = open_netlink(s);
+	if (!ret)
+		ret = open_loop(s);
+	if (!ret) {
+		if (s->config->user_is_fallback)
+			infini_notice("there is no user \"infini\": workers run as nobody");
+		start_probes(s);
+		ret = serve(s);
+		stop_workers(s);
+	}
+	close_all(s);
+	free(s);
+	if (!ret)
+		infini_info("stopped");
+	return ret;
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The process that runs one vdev's work on one device.
+ *
+ * It attaches before it opens the backend: vendor libraries may take seconds to start, and the
+ * module gives up on a vdev that nobody attaches to. It drops its privileges after, because
+ * vendor libraries open their device nodes as root.
+ */
+#include "worker.h"
+
+#include "backend_load.h"
+#include "exchange.h"
+#include "log.h"
+#include "proctitle.h"
+#include "sandbox.h"
+
+#include <errno.h>
+#include <infini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The signal handlers' way to the loop; there is one worker in a process. */
+static struct infini_exchanger exchanger;
+
+static void on_stop(int signal)
+{
+	(void)signal;
+	infini_exchanger_stop(&exchanger);
+}
+
+static void on_retire(int signal)
+{
+	(void)signal;
+	infini_exchanger_retire(&exchanger);
+}
+
+/* Until the loop runs there is nothing to give back. */
+static void on_stop_early(int signal)
+{
+	(void)signal;
+	_exit(INFINI_WORKER_STOPPED);
+}
+
+static void set_signals(void (*stop)(int), void (*retire)(int))
+{
+	struct sigaction action = { .sa_flags = 0 };
+	sigset_t none;
+
+	sigemptyset(&action.sa_mask);
+	action.sa_handler = stop;
+	sigaction(SIGTERM, &action, NULL);
+	action.sa_handler = retire;
+	sigaction(INFINI_WORKER_RETIRE_SIGNAL, &action, NULL);
+	/* A terminal's interrupt and hang-up are the supervisor's to answer. */
+	action.sa_handler = SIG_IGN;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+	sigaction(SIGPIPE, &action, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int attach(const struct infini_worker *worker, struct infini_executor_attach *attached,
+		  struct infini_query *query)
+{
+	int ret;
+
+	*attached = (struct infini_executor_attach){
+		.protocol = INFINI_PROTOCOL_VERSION,
+		.window = worker->config->window,
+	};
+	ret = infini_executor_attach(worker->executor_fd, attached);
+	if (ret == -EPROTO)
+		infini_err("infinid speaks protocol %d and the module another; install both from "
+			   "one release", INFINI_PROTOCOL_VERSION);
+	else if (ret)
+		infini_err("cannot attach: %s", strerror(-ret));
+	if (ret)
+		return ret;
+	*query = (struct infini_query){ 0 };
+	ret = infini_query(worker->executor_fd, query);
+	if (ret)
+		infini_err("the module does not answer QUERY: %s", strerror(-ret));
+	return ret;
+}
+
+static int open_backend(const struct infini_worker *worker, const struct infini_backend_ops **ops,
+			struct infini_backend **backend)
+{
+	const struct infini_backend_open open = {
+		.device = worker->device,
+		.threads_max = worker->config->threads_max,
+		.log = infini_log_message,
+	};
+	char why[512];
+	int ret;
+
+	ret = infini_backend_load(worker->config->backend_dir, worker->backend, ops, why,
+				  sizeof(why));
+	if (ret) {
+		infini_err("%s", why);
+		return ret;
+	}
+	ret = (*ops)->open(&open, backend);
+	if (ret)
+		infini_err("backend %s cannot open device %s: %s", worker->backend, worker->device,
+			   strerror(-ret));
+	return ret;
+}
+
+static int enter_sandbox(const struct infini_worker *worker)
+{
+	const struct infini_sandbox sandbox = {
+		.uid = worker->config->uid,
+		.gid = worker->config->gid,
+		.device_class = worker->device_class,
+	};
+	char why[256];
+	int ret = infini_sandbox_enter(&sandbox, why, sizeof(why));
+
+	if (ret)
+		infini_err("%s", why);
+	return ret;
+}
+
+static int serve(const struct infini_worker *worker, const struct infini_backend_ops *ops,
+		 struct infini_backend *backend, const struct infini_executor_attach *attached,
+		 const struct infini_query *query)
+{
+	struct infini_objects objects;
+	const uint64_t *word;
+	int ret;
+
+	ret = infini_yield_map(worker->executor_fd, attached->yield_offset, &word);
+	if (ret) {
+		infini_err("cannot map the yield word: %s", strerror(-ret));
+		return ret;
+	}
+	ret = infini_objects_init(&objects, worker->executor_fd, ops, backend,
+				  query->max_program_bytes);
+	if (ret)
+		return ret;
+	ret = infini_exchanger_init(&exchanger, worker->executor_fd, worker->config->window,
+				    attached->payload_bytes, word, &objects);
+	if (ret)
+		goto out;
+	set_signals(on_stop, on_retire);
+	ret = infini_exchanger_serve(&exchanger);
+	set_signals(on_stop_early, SIG_IGN);
+	infini_exchanger_release(&exchanger);
+out:
+	infini_objects_release(&objects);
+	return ret;
+}
+
+static int run(const struct infini_worker *worker)
+{
+	const struct infini_backend_ops *ops;
+	struct infini_executor_attach attached;
+	struct infini_backend *backend;
+	struct infini_query query;
+	int ret;
+
+	ret = attach(worker, &attached, &query);
+	if (ret)
+		return ret;
+	ret = open_backend(worker, &ops, &backend);
+	if (ret)
+		return ret;
+	ret = enter_sandbox(worker);
+	if (ret)
+		return ret;
+	infini_info("worker %ld serves on device %s, generation %llu", (long)getpid(),
+		    worker->device, (unsigned long long)attached.generation);
+	ret = serve(worker, ops, backend, &attached, &query);
+	ops->close(backend);
+	return ret;
+}
+
+/* The log, the executor file, and nothing that the supervisor had open. */
+static void close_others(int keep)
+{
+	if (keep > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, (unsigned int)keep - 1, 0);
+	close_range((unsigned int)keep + 1, ~0U, 0);
+}
+
+_Noreturn void infini_worker_main(const struct infini_worker *worker)
+{
+	char title[64];
+	int ret;
+
+	set_signals(on_stop_early, SIG_IGN);
+	snprintf(title, sizeof(title), "infinid: vdev %s", worker->vdev_name);
+	infini_proctitle_set(title);
+	snprintf(title, sizeof(title), "vdev %s", worker->vdev_name);
+	infini_log_prefix(title);
+	close_others(worker->executor_fd);
+	infini_log_reopen();
+	ret = run(worker);
+	if (ret == -ENODEV) {
+		infini_info("the vdev or its device is gone");
+		_exit(INFINI_WORKER_GONE);
+	}
+	if (ret)
+		infini_err("worker stops: %s", strerror(-ret));
+	/* Not exit(): the destructors of vendor libraries expect what the sandbox took. */
+	_exit(ret ? INFINI_WORKER_FAILED : INFINI_WORKER_STOPPED);
+}

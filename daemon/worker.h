@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The process that runs one vdev's work on one device. */
+#ifndef INFINI_DAEMON_WORKER_H
+#define INFINI_DAEMON_WORKER_H
+
+#include "config.h"
+
+struct infini_worker {
+	int executor_fd;
+	const struct infini_config *config;
+	const char *vdev_name;
+	const char *backend;
+	const char *device;
+	uint32_t device_class;
+};
+
+/*
+ * Exit codes of a worker. Anything else, or a signal, is a crash. The supervisor starts a worker
+ * again, after a pause when it crashed, as soon as the kernel wants one.
+ */
+enum infini_worker_exit {
+	INFINI_WORKER_STOPPED	= 0,	/* was told to stop, or retired */
+	INFINI_WORKER_FAILED	= 1,	/* could not start, or the protocol broke */
+	INFINI_WORKER_GONE	= 3,	/* the vdev or the device is gone */
+};
+
+/* SIGTERM: give back what runs and stop. This one: stop if the vdev has no buffer. */
+#define INFINI_WORKER_RETIRE_SIGNAL	SIGUSR1
+
+/* Be the worker, in a process of its own, and end it. */
+_Noreturn void infini_worker_main(const struct infini_worker *worker);
+
+#endif /* INFINI_DAEMON_WORKER_H */
