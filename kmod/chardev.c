@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Nodes: /dev/infini, which everybody may open, and /dev/infiniN of each vdev; ioctl dispatch. */
+
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/file.h>
+#include <linux/module.h>
+#include <linux/nospec.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "infini.h"
+
+#define INFINI_IOCTL_BYTES_MAX	512	/* largest ioctl struct; checked at build time */
+
+static dev_t infini_devt;
+static struct class *infini_class;
+static struct cdev infini_cdev;
+
+/* Copy what the caller's struct has room for back to it. */
+int infini_ucmd_respond(struct infini_ucmd *ucmd)
+{
+	u32 size = min_t(u32, ucmd->user_size, INFINI_IOCTL_BYTES_MAX);
+
+	return copy_to_user(ucmd->user, ucmd->cmd, size) ? -EFAULT : 0;
+}
+
+/* Element @index of a user array whose elements may be older or newer than ours. */
+int infini_copy_array(void *to, u64 from, u32 stride, size_t size, u32 index)
+{
+	return copy_struct_from_user(to, size, u64_to_user_ptr(from) + (u64)stride * index, stride);
+}
+
+int infini_copy_array_back(u64 to, u32 stride, const void *from, size_t size, u32 index)
+{
+	void __user *at = u64_to_user_ptr(to) + (u64)stride * index;
+
+	return copy_to_user(at, from, min_t(size_t, stride, size)) ? -EFAULT : 0;
+}
+
+static const struct infini_ioctl *infini_ioctl_find(const struct infini_ioctl *table,
+						    unsigned int nr, unsigned int cmd)
+{
+	unsigned int i;
+
+	if (_IOC_TYPE(cmd) != INFINI_IOC_TYPE || _IOC_DIR(cmd) != _IOC_NONE || _IOC_SIZE(cmd))
+		return NULL;
+	for (i = 0; i < nr; i++)
+		if (table[i].nr == _IOC_NR(cmd))
+			return &table[i];
+	return NULL;
+}
+
+/**
+ * infini_ioctl - the way in of every command on every kind of file
+ * @file: the file
+ * @cmd: as userspace gave it
+ * @arg: pointer to a struct that starts with its size
+ * @table: commands of this kind of file
+ * @nr: how many
+ *
+ * Return: 0 or -errno; -ENOTTY for a command that is not in @table.
+ */
+long infini_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
+		  const struct infini_ioctl *table, unsigned int nr)
+{
+	const struct infini_ioctl *op = infini_ioctl_find(table, nr, cmd);
+	u64 buffer[INFINI_IOCTL_BYTES_MAX / sizeof(u64)];
+	struct infini_ucmd ucmd = {
+		.file = file,
+		.user = (void __user *)arg,
+		.cmd = buffer,
+	};
+	int err;
+
+	if (!op)
+		return -ENOTTY;
+	if (get_user(ucmd.user_size, (u32 __user *)ucmd.user))
+		return -EFAULT;
+	if (ucmd.user_size < op->min_size)
+		return -EINVAL;
+	if (ucmd.user_size > PAGE_SIZE)
+		return -E2BIG;
+	err = copy_struct_from_user(buffer, op->size, ucmd.user, ucmd.user_size);
+	if (err)
+		return err;
+	/* What responds must not write behind the struct that both sides know. */
+	ucmd.user_size = min(ucmd.user_size, op->size);
+	return op->execute(&ucmd);
+}
+
+int infini_query_fill(struct infini_query *query, enum infini_role role)
+{
+	u32 size = query->size;
+
+	if (query->flags)
+		return -EINVAL;
+	*query = (struct infini_query){
+		.size = size,
+		.features = INFINI_FEAT_SHARED_BUFFER | INFINI_FEAT_DEVICE_BUFFER |
+			    INFINI_FEAT_SUBMIT_WAIT | INFINI_FEAT_EVENTFD |
+			    INFINI_FEAT_TIMELINE_PAGE | INFINI_FEAT_INLINE_INPUTS |
+			    INFINI_FEAT_OUTPUTS | INFINI_FEAT_ASK,
+		.role = role,
+		.protocol = INFINI_PROTOCOL_VERSION,
+		.max_queues = INFINI_QUEUES_MAX,
+		.max_buffers = INFINI_BUFFERS_MAX,
+		.max_programs = INFINI_PROGRAMS_MAX,
+		.max_queue_depth = INFINI_QUEUE_DEPTH_MAX,
+		.max_batch = INFINI_BATCH_MAX,
+		.max_bindings = INFINI_BINDINGS_MAX,
+		.max_copies = INFINI_COPIES_MAX,
+		.max_clients = INFINI_CLIENTS_MAX,
+		.max_inline_bytes = INFINI_INLINE_MAX,
+		.max_program_bytes = INFINI_PROGRAM_MAX,
+		.max_timeout_ns = (u64)READ_ONCE(infini_max_timeout_ms) * NSEC_PER_MSEC,
+		.default_timeout_ns = (u64)READ_ONCE(infini_default_timeout_ms) * NSEC_PER_MSEC,
+		.size_job = sizeof(struct infini_job),
+		.size_completion = sizeof(struct infini_completion),
+		.size_dispatch = sizeof(struct infini_dispatch),
+		.size_result = sizeof(struct infini_result),
+	};
+	return 0;
+}
+
+static int infini_control_query(struct infini_ucmd *ucmd)
+{
+	int err = infini_query_fill(ucmd->cmd, INFINI_ROLE_CONTROL);
+
+	return err ?: infini_ucmd_respond(ucmd);
+}
+
+static int infini_control_vdev_open(struct infini_ucmd *ucmd)
+{
+	struct infini_vdev_open *cmd = ucmd->cmd;
+	struct infini_vdev *vdev;
+	struct file *file;
+	int fd, err;
+
+	if (cmd->flags || strnlen(cmd->name, INFINI_NAME_MAX) == INFINI_NAME_MAX)
+		return -EINVAL;
+	vdev = infini_vdev_find(cmd->name[0] ? (char *)cmd->name : NULL, cmd->id);
+	if (!vdev)
+		return -ENOENT;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		err = fd;
+		goto out_vdev;
+	}
+	err = infini_client_open_file(vdev, &file);
+	if (err)
+		goto out_fd;
+	cmd->fd = fd;
+	err = infini_ucmd_respond(ucmd);
+	if (err) {
+		fput(file);
+		goto out_fd;
+	}
+	fd_install(fd, file);
+	infini_vdev_put(vdev);
+	return 0;
+
+out_fd:
+	put_unused_fd(fd);
+out_vdev:
+	infini_vdev_put(vdev);
+	return err;
+}
+
+static const struct infini_ioctl infini_control_ioctls[] = {
+	INFINI_IOCTL(INFINI_IOC_QUERY, infini_control_query, infini_query, flags),
+	INFINI_IOCTL(INFINI_IOC_VDEV_OPEN, infini_control_vdev_open, infini_vdev_open, name),
+	INFINI_IOCTL(INFINI_IOC_DEVICE_REGISTER, infini_device_register_ioctl,
+		     infini_device_register, description),
+};
+
+static long infini_control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return infini_ioctl(file, cmd, arg, infini_control_ioctls,
+			    ARRAY_SIZE(infini_control_ioctls));
+}
+
+static const struct file_operations infini_control_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = infini_control_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+/* Minor 0 is the control node; any other is a vdev's. */
+static int infini_node_open(struct inode *inode, struct file *file)
+{
+	unsigned int minor = iminor(inode);
+	struct infini_client *client;
+	struct infini_vdev *vdev;
+	int err;
+
+	if (!minor) {
+		replace_fops(file, &infini_control_fops);
+		return 0;
+	}
+	vdev = infini_vdev_find(NULL, minor);
+	if (!vdev)
+		return -ENODEV;
+	err = vdev->node ? infini_client_create(vdev, &client) : -ENODEV;
+	infini_vdev_put(vdev);
+	if (err)
+		return err;
+	file->private_data = client;
+	file->f_mapping = client->mapper.inode->i_mapping;
+	replace_fops(file, &infini_client_fops);
+	return 0;
+}
+
+static const struct file_operations infini_node_fops = {
+	.owner = THIS_MODULE,
+	.open = infini_node_open,
+};
+
+/* Who may open what is decided at open, by the module; the node's mode does not get in the way. */
+static char *infini_devnode(infini_devnode_device *dev, umode_t *mode)
+{
+	if (mode)
+		*mode = 0666;
+	return NULL;
+}
+
+struct device *infini_node_create(struct infini_vdev *vdev)
+{
+	return device_create(infini_class, NULL, MKDEV(MAJOR(infini_devt), vdev->id), NULL,
+			     "infini%u", vdev->id);
+}
+
+void infini_node_destroy(struct infini_vdev *vdev)
+{
+	device_destroy(infini_class, MKDEV(MAJOR(infini_devt), vdev->id));
+}
+
+int infini_chardev_init(void)
+{
+	struct device *control;
+	int err;
+
+	BUILD_BUG_ON(sizeof(struct infini_query) > INFINI_IOCTL_BYTES_MAX);
+	BUILD_BUG_ON(sizeof(struct infini_vdev_info) > INFINI_IOCTL_BYTES_MAX);
+	BUILD_BUG_ON(sizeof(struct infini_vdev_stats) > INFINI_IOCTL_BYTES_MAX);
+	BUILD_BUG_ON(sizeof(struct infini_device_register) > INFINI_IOCTL_BYTES_MAX);
+	BUILD_BUG_ON(sizeof(struct infini_exchange) > INFINI_IOCTL_BYTES_MAX);
+
+	err = alloc_chrdev_region(&infini_devt, 0, INFINI_VDEVS_MAX + 1, "infini");
+	if (err)
+		return err;
+	infini_class = infini_class_create("infini");
+	if (IS_ERR(infini_class)) {
+		err = PTR_ERR(infini_class);
+		goto err_region;
+	}
+	infini_class->devnode = infini_devnode;
+	cdev_init(&infini_cdev, &infini_node_fops);
+	infini_cdev.owner = THIS_MODULE;
+	err = cdev_add(&infini_cdev, infini_devt, INFINI_VDEVS_MAX + 1);
+	if (err)
+		goto err_class;
+	control = device_create(infini_class, NULL, infini_devt, NULL, "infini");
+	if (IS_ERR(control)) {
+		err = PTR_ERR(control);
+		goto err_cdev;
+	}
+	return 0;
+
+err_cdev:
+	cdev_del(&infini_cdev);
+err_class:
+	class_destroy(infini_class);
+err_region:
+	unregister_chrdev_region(infini_devt, INFINI_VDEVS_MAX + 1);
+	return err;
+}
+
+void infini_chardev_exit(void)
+{
+	device_destroy(infini_class, infini_devt);
+	cdev_del(&infini_cdev);
+	class_destroy(infini_class);
+	unregister_chrdev_region(infini_devt, INFINI_VDEVS_MAX + 1);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between the kernels we support (6.1, 6.12, 7.3). Kbuild probes the headers and
+ * defines INFINI_HAVE_*: version numbers lie, distributions backport.
+ */
+#ifndef INFINI_COMPAT_H
+#define INFINI_COMPAT_H
+
+#include <linux/device.h>
+#include <linux/eventfd.h>
+#include <linux/hrtimer.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/netlink.h>
+
+#ifndef INFINI_HAVE_VM_FLAGS_SET
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
+#ifdef INFINI_HAVE_CLASS_CREATE_1
+#define infini_class_create(name)	class_create(name)
+#else
+#define infini_class_create(name)	class_create(THIS_MODULE, name)
+#endif
+
+#ifdef INFINI_HAVE_EVENTFD_SIGNAL_1
+#define infini_eventfd_signal(ctx)	eventfd_signal(ctx)
+#else
+#define infini_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#endif
+
+#ifndef INFINI_HAVE_HRTIMER_SETUP
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock_id, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock_id, mode);
+	timer->function = function;
+}
+#endif
+
+#ifdef INFINI_HAVE_CONST_DEVNODE
+#define infini_devnode_device	const struct device
+#else
+#define infini_devnode_device	struct device
+#endif
+
+/* Before 6.2 an extended ack takes constant sentences only: the errno must do. */
+#ifndef NL_SET_ERR_MSG_FMT
+#define NL_SET_ERR_MSG_FMT(extack, fmt, args...)	do { } while (0)
+#endif
+
+#endif /* INFINI_COMPAT_H */

@@ -1,0 +1,820 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Executors: a worker's channel. One EXCHANGE hands results in and takes jobs out; a job is the
+ * executor's from the EXCHANGE that returns it until the EXCHANGE that reports it, or until the
+ * executor's death.
+ */
+
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "infini.h"
+#include "trace.h"
+#include "wait.h"
+
+/* ---- life ---- */
+
+void infini_executor_put(struct infini_executor *executor)
+{
+	if (!refcount_dec_and_test(&executor->refs))
+		return;
+	put_pid(executor->tgid);
+	iput(executor->mapper.inode);
+	free_page((unsigned long)executor->word);
+	kvfree(executor->bounce);
+	infini_vdev_put(executor->vdev);
+	kfree(executor);
+}
+
+static void infini_executor_revoke_work(struct work_struct *work)
+{
+	struct infini_executor *executor = container_of(work, struct infini_executor, revoke_work);
+
+	infini_executor_revoke(executor);
+	infini_executor_put(executor);
+}
+
+static struct infini_executor *infini_executor_new(struct infini_vdev *vdev)
+{
+	struct infini_executor *executor;
+	int err = -ENOMEM;
+
+	executor = kzalloc(sizeof(*executor), GFP_KERNEL_ACCOUNT);
+	if (!executor)
+		return ERR_PTR(-ENOMEM);
+	executor->word = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!executor->word)
+		goto err_free;
+	executor->bounce = kvcalloc(INFINI_WINDOW_MAX, sizeof(*executor->bounce),
+				    GFP_KERNEL_ACCOUNT);
+	if (!executor->bounce)
+		goto err_word;
+	err = infini_mapper_init(&executor->mapper);
+	if (err)
+		goto err_bounce;
+	refcount_set(&executor->refs, 1);
+	executor->vdev = infini_vdev_get(vdev);
+	mutex_init(&executor->lock);
+	init_waitqueue_head(&executor->wait);
+	INIT_LIST_HEAD(&executor->held);
+	INIT_LIST_HEAD(&executor->running_link);
+	INIT_LIST_HEAD(&executor->told);
+	INIT_WORK(&executor->revoke_work, infini_executor_revoke_work);
+	executor->next_dispatch = 1;
+	return executor;
+
+err_bounce:
+	kvfree(executor->bounce);
+err_word:
+	free_page((unsigned long)executor->word);
+err_free:
+	kfree(executor);
+	return ERR_PTR(err);
+}
+
+/* "Yield every dispatch up to the last one." */
+void infini_executor_raise_locked(struct infini_executor *executor)
+{
+	lockdep_assert_held(&executor->vdev->device->lock);
+	WRITE_ONCE(*executor->word, executor->next_dispatch - 1);
+	if (!list_empty(&executor->held))
+		trace_infini_job_yield(list_first_entry(&executor->held, struct infini_kjob, link));
+}
+
+/* The outcome of a job that the executor holds is settled; it ends once it is back. */
+void infini_executor_doom_locked(struct infini_executor *executor, struct infini_kjob *job,
+				 int status, enum infini_job_event event)
+{
+	if (job->state == INFINI_JOB_DISPATCHED)
+		job->status = status;
+	infini_job_step_locked(job, event);
+	infini_executor_raise_locked(executor);
+}
+
+/* ---- results ---- */
+
+static struct infini_kjob *infini_executor_held_job(struct infini_executor *executor, u64 dispatch)
+{
+	struct infini_kjob *job;
+
+	list_for_each_entry(job, &executor->held, link)
+		if (job->dispatch == dispatch)
+			return job;
+	return NULL;
+}
+
+/* The job leaves the executor: charge what it ran. Only the oldest held job has run. */
+static void infini_executor_take_back_locked(struct infini_executor *executor,
+					     struct infini_kjob *job, u64 now)
+{
+	struct infini_queue *queue = job->queue;
+	u64 ran = 0;
+
+	if (list_first_entry(&executor->held, struct infini_kjob, link) == job) {
+		ran = now - executor->head_since_ns;
+		executor->head_since_ns = now;
+	}
+	job->occupancy_ns += ran;
+	infini_sched_queue_charge(&executor->vdev->sched, &queue->sched, ran);
+	list_del_init(&job->link);
+	executor->nr_held--;
+	executor->grace_until_ns = 0;
+	queue->nr_held--;
+}
+
+static void infini_executor_requeue_locked(struct infini_kjob *job, u64 now)
+{
+	struct infini_queue *queue = job->queue;
+
+	infini_job_step_locked(job, INFINI_JOB_EV_PREEMPT);
+	job->queued_ns = now;
+	queue->next = min(queue->next, job->seqno);
+}
+
+static int infini_executor_check_result(const struct infini_executor *executor,
+					const struct infini_kjob *job,
+					const struct infini_result *result)
+{
+	if (!job)
+		return result->dispatch && result->dispatch < executor->next_dispatch ?
+		       -EPROTO : -ESTALE;
+	if (result->state > INFINI_RESULT_PREEMPTED || result->status > 0 ||
+	    result->status < -MAX_ERRNO || result->tokens_evaluated > INFINI_TOKENS_MAX ||
+	    result->tokens_generated > INFINI_TOKENS_MAX)
+		return -EPROTO;
+	if (result->state == INFINI_RESULT_PREEMPTED &&
+	    (result->segment < job->segment || result->status))
+		return -EPROTO;
+	return 0;
+}
+
+static void infini_executor_finish_locked(struct infini_executor *executor,
+					  struct infini_kjob *job,
+					  const struct infini_result *result, u64 now,
+					  struct infini_wakeups *wakeups)
+{
+	bool doomed = job->state == INFINI_JOB_DOOMED;
+	int status = doomed ? job->status : result->status;
+
+	infini_job_step_locked(job, INFINI_JOB_EV_COMPLETE);
+	if (job->op == INFINI_OP_ALLOC && !result->status)
+		job->buffers[0]->held_generation = executor->generation;
+	job->result = result->value;
+	job->tokens_evaluated = max(job->tokens_evaluated, result->tokens_evaluated);
+	job->tokens_generated = max(job->tokens_generated, result->tokens_generated);
+	infini_job_end_locked(job, status, now, wakeups);
+}
+
+static int infini_executor_result_locked(struct infini_executor *executor,
+					 const struct infini_result *result, u64 now,
+					 struct infini_wakeups *wakeups)
+{
+	struct infini_kjob *job = infini_executor_held_job(executor, result->dispatch);
+	struct infini_queue *queue;
+	int err;
+
+	err = infini_executor_check_result(executor, job, result);
+	if (err)
+		return err;
+	queue = job->queue;
+	infini_executor_take_back_locked(executor, job, now);
+	if (result->state == INFINI_RESULT_PREEMPTED && job->state == INFINI_JOB_DISPATCHED) {
+		job->segment = result->segment;
+		executor->vdev->count.preemptions++;
+		infini_executor_requeue_locked(job, now);
+	} else {
+		infini_executor_finish_locked(executor, job, result, now, wakeups);
+	}
+	infini_queue_update_locked(queue, now);
+	return 0;
+}
+
+/* ---- dispatch ---- */
+
+static bool infini_executor_memory_lost(const struct infini_executor *executor,
+					const struct infini_kjob *job)
+{
+	u32 i;
+
+	for (i = 0; i < job->nr_bindings; i++)
+		if (!job->buffers[i]->pages && job->op != INFINI_OP_ALLOC &&
+		    job->buffers[i]->held_generation != executor->generation)
+			return true;
+	return false;
+}
+
+static void infini_executor_count_wait_locked(struct infini_vdev *vdev, u64 waited)
+{
+	vdev->count.queue_wait_ns += waited;
+	vdev->count.queue_wait_hist[infini_hist_bucket(waited)]++;
+	vdev->count.dispatches++;
+}
+
+/* Describe @job for the executor; payload offsets are still relative to the job's own payload. */
+static void infini_executor_describe_locked(struct infini_executor *executor,
+					    struct infini_kjob *job, struct infini_dispatch *to)
+{
+	u32 i;
+
+	for (i = 0; i < job->nr_bindings; i++)
+		job->buffers[i]->known_generation = executor->generation;
+	if (job->program)
+		job->program->known_generation = executor->generation;
+	*to = (struct infini_dispatch){
+		.dispatch = job->dispatch,
+		.op = job->op,
+		.program_format = job->format,
+		.object = job->program ? job->program->id : 0,
+		.program_bytes = job->program ? job->program->bytes : 0,
+		.segment = job->segment,
+		.nr_bindings = job->nr_bindings,
+		.nr_inputs = job->nr_inputs,
+		.nr_outputs = job->nr_outputs,
+		.args_bytes = job->args_bytes,
+		.inputs = job->inputs_at,
+		.outputs = job->outputs_at,
+		.args = job->args_at,
+		.dst_offset = job->dst_offset,
+		.src_offset = job->src_offset,
+		.bytes = job->bytes,
+		.value = job->value,
+		.request_id = job->request_id,
+	};
+}
+
+/* Hand @job to the executor. */
+static void infini_executor_dispatch_locked(struct infini_executor *executor,
+					    struct infini_kjob *job, struct infini_dispatch *to,
+					    u64 now)
+{
+	struct infini_queue *queue = job->queue;
+
+	infini_job_step_locked(job, INFINI_JOB_EV_DISPATCH);
+	job->dispatch = executor->next_dispatch++;
+	job->started_ns = now;
+	infini_executor_count_wait_locked(executor->vdev, now - job->queued_ns);
+	if (list_empty(&executor->held))
+		executor->head_since_ns = now;
+	list_add_tail(&job->link, &executor->held);
+	executor->nr_held++;
+	queue->held_last = queue->nr_held ? max(queue->held_last, job->seqno) : job->seqno;
+	queue->nr_held++;
+	queue->next = job->seqno + 1;
+	infini_executor_describe_locked(executor, job, to);
+	trace_infini_job_dispatch(job, now);
+	infini_queue_update_locked(queue, now);
+}
+
+/*
+ * Fill the executor's window while it holds a slot. @jobs receives what was handed out, in order.
+ * Payload room bounds it; the first job always fits.
+ */
+static u32 infini_executor_fill_locked(struct infini_executor *executor, struct infini_kjob **jobs,
+				       u32 room, u64 payload_bytes, u64 now,
+				       struct infini_wakeups *wakeups)
+{
+	struct infini_vdev *vdev = executor->vdev;
+	struct infini_sched_queue *picked;
+	u64 used = 0;
+	u32 nr = 0;
+
+	/* A slice that should end gets no more work, so that the window can run dry. */
+	if (executor->nr_held &&
+	    !infini_sched_may_continue(&vdev->device->sched, &vdev->sched, now))
+		return 0;
+	room = min(room, executor->window);
+	while (executor->granted && nr < room && executor->nr_held < executor->window &&
+	       wakeups->nr < ARRAY_SIZE(wakeups->queues)) {
+		struct infini_queue *queue;
+		struct infini_kjob *job;
+
+		picked = infini_sched_queue_pick(&vdev->sched);
+		if (!picked)
+			break;
+		queue = container_of(picked, struct infini_queue, sched);
+		job = &queue->jobs[queue->next % queue->depth];
+		if (used + job->payload_bytes > payload_bytes)
+			break;
+		if (infini_executor_memory_lost(executor, job)) {
+			infini_job_step_locked(job, INFINI_JOB_EV_CANCEL);
+			infini_job_end_locked(job, -EOWNERDEAD, now, wakeups);
+			infini_queue_update_locked(queue, now);
+			continue;
+		}
+		used += ALIGN(job->payload_bytes, 8);
+		infini_executor_dispatch_locked(executor, job, &executor->bounce[nr], now);
+		jobs[nr++] = job;
+	}
+	return nr;
+}
+
+/* The slice is over when nothing is held and the scheduler wants somebody else, or nothing is left. */
+static void infini_executor_settle_locked(struct infini_executor *executor, u64 now)
+{
+	struct infini_vdev *vdev = executor->vdev;
+	struct infini_device *device = vdev->device;
+
+	if (!executor->granted || !list_empty(&executor->held))
+		return;
+	if (executor->waiting && infini_sched_queue_pick(&vdev->sched) &&
+	    infini_sched_may_continue(&device->sched, &vdev->sched, now))
+		return;
+	executor->granted = false;
+	list_del_init(&executor->running_link);
+	infini_sched_put(&device->sched, &vdev->sched, now);
+}
+
+static void infini_executor_set_waiting_locked(struct infini_executor *executor, bool waiting,
+					       u64 now)
+{
+	struct infini_vdev *vdev = executor->vdev;
+
+	if (executor->waiting == waiting)
+		return;
+	executor->waiting = waiting;
+	infini_sched_vdev_online(&vdev->device->sched, &vdev->sched, waiting, now);
+}
+
+/* ---- EXCHANGE ---- */
+
+static int infini_exchange_check(const struct infini_executor *executor,
+				 const struct infini_exchange *cmd)
+{
+	if (cmd->flags || cmd->nr_results > INFINI_WINDOW_MAX || cmd->deadline_ns < 0 ||
+	    cmd->results_stride > PAGE_SIZE || cmd->dispatches_stride > PAGE_SIZE ||
+	    (cmd->nr_results &&
+	     cmd->results_stride < offsetofend(struct infini_result, tokens_generated)))
+		return -EINVAL;
+	if (cmd->nr_dispatches &&
+	    (cmd->dispatches_stride < offsetofend(struct infini_dispatch, request_id) ||
+	     cmd->payload_bytes < INFINI_PAYLOAD_MAX))
+		return -EINVAL;
+	return 0;
+}
+
+/* What the worker holds beside its buffers is the vdev's, whatever the limit says. */
+static void infini_exchange_held_bytes(struct infini_executor *executor, u64 held)
+{
+	struct infini_vdev *vdev = executor->vdev;
+
+	held = min(held, vdev->device->memory_bytes);
+	atomic64_add((s64)held - (s64)vdev->held_bytes, &vdev->memory_used_bytes);
+	vdev->held_bytes = held;
+}
+
+static int infini_exchange_results(struct infini_executor *executor, struct infini_exchange *cmd)
+{
+	struct infini_device *device = executor->vdev->device;
+	struct infini_result results[INFINI_WINDOW_MAX];
+	struct infini_wakeups wakeups = {};
+	LIST_HEAD(told);
+	unsigned long flags;
+	int err = 0;
+	u64 now;
+	u32 i;
+
+	for (i = 0; i < cmd->nr_results; i++) {
+		err = infini_copy_array(&results[i], cmd->results, cmd->results_stride,
+					sizeof(results[i]), i);
+		if (err)
+			return err;
+	}
+	spin_lock_irqsave(&device->lock, flags);
+	if (executor->state != INFINI_EXECUTOR_SERVING) {
+		spin_unlock_irqrestore(&device->lock, flags);
+		return -ENODEV;
+	}
+	now = ktime_get_ns();
+	list_splice_init(&executor->told, &told);
+	for (i = 0; i < cmd->nr_results && !err; i++)
+		err = infini_executor_result_locked(executor, &results[i], now, &wakeups);
+	cmd->accepted = err ? i - 1 : i;
+	infini_executor_set_waiting_locked(executor, cmd->nr_dispatches && !err, now);
+	infini_executor_settle_locked(executor, now);
+	infini_device_schedule_locked(device, now);
+	spin_unlock_irqrestore(&device->lock, flags);
+
+	infini_wakeups_run(&wakeups);
+	infini_notices_done(&told);
+	return err;
+}
+
+/* Take what is there: notices first, then jobs. Returns how many entries of bounce are filled. */
+static u32 infini_exchange_take(struct infini_executor *executor, struct infini_exchange *cmd,
+				struct infini_kjob **jobs, u32 *nr_jobs)
+{
+	struct infini_vdev *vdev = executor->vdev;
+	struct infini_device *device = vdev->device;
+	u32 room = min_t(u32, cmd->nr_dispatches, INFINI_WINDOW_MAX);
+	struct infini_wakeups wakeups = {};
+	struct infini_notice *notice;
+	unsigned long flags;
+	u32 nr = 0;
+	u64 now;
+
+	*nr_jobs = 0;
+	spin_lock_irqsave(&device->lock, flags);
+	now = ktime_get_ns();
+	while (nr < room && !list_empty(&vdev->notices)) {
+		notice = list_first_entry(&vdev->notices, struct infini_notice, link);
+		list_move_tail(&notice->link, &executor->told);
+		executor->bounce[nr++] = (struct infini_dispatch){
+			.op = notice->op,
+			.object = notice->id,
+		};
+	}
+	if (!nr)
+		nr = *nr_jobs = infini_executor_fill_locked(executor, jobs, room,
+							    cmd->payload_bytes, now, &wakeups);
+	if (nr || !list_empty(&executor->held))
+		goto out;
+	/* Granted, but every job ended without the executor. */
+	infini_executor_settle_locked(executor, now);
+out:
+	infini_device_schedule_locked(device, now);
+	spin_unlock_irqrestore(&device->lock, flags);
+	infini_wakeups_run(&wakeups);
+	return nr;
+}
+
+/* One job's payload to @base of the payload area, its offsets made to count from there. */
+static int infini_exchange_copy_payload(struct infini_kjob *job, struct infini_dispatch *dispatch,
+					u64 payload, u64 base)
+{
+	struct infini_input *input = job->payload + job->inputs_at;
+	struct infini_input __user *at = u64_to_user_ptr(payload + base + job->inputs_at);
+	u32 i;
+
+	if (copy_to_user(u64_to_user_ptr(payload + base), job->payload, job->payload_bytes))
+		return -EFAULT;
+	for (i = 0; i < job->nr_inputs; i++)
+		if (put_user(base + input[i].data, &at[i].data))
+			return -EFAULT;
+	dispatch->bindings = base;
+	dispatch->inputs += base;
+	dispatch->outputs += base;
+	dispatch->args += base;
+	return 0;
+}
+
+static int infini_exchange_copy(struct infini_executor *executor, struct infini_exchange *cmd,
+				struct infini_kjob **jobs, u32 nr_jobs, u32 nr)
+{
+	u64 base = 0;
+	u32 i;
+	int err;
+
+	/* A held job ends only under executor->lock or after the process is gone: it is stable. */
+	lockdep_assert_held(&executor->lock);
+	for (i = 0; i < nr_jobs; i++) {
+		err = infini_exchange_copy_payload(jobs[i], &executor->bounce[i], cmd->payload,
+						   base);
+		if (err)
+			return err;
+		base += ALIGN(jobs[i]->payload_bytes, 8);
+	}
+	for (i = 0; i < nr; i++) {
+		err = infini_copy_array_back(cmd->dispatches, cmd->dispatches_stride,
+					     &executor->bounce[i], sizeof(executor->bounce[i]), i);
+		if (err)
+			return err;
+	}
+	cmd->returned = nr;
+	return 0;
+}
+
+/* The caller never saw the jobs: take them back as if they had been preempted at once. */
+static void infini_exchange_undo(struct infini_executor *executor, struct infini_kjob **jobs,
+				 u32 nr_jobs)
+{
+	struct infini_device *device = executor->vdev->device;
+	struct infini_wakeups wakeups = {};
+	struct infini_result none = {};
+	unsigned long flags;
+	u64 now;
+
+	spin_lock_irqsave(&device->lock, flags);
+	now = ktime_get_ns();
+	while (nr_jobs--) {
+		struct infini_kjob *job = jobs[nr_jobs];
+		struct infini_queue *queue = job->queue;
+
+		infini_executor_take_back_locked(executor, job, now);
+		if (job->state == INFINI_JOB_DISPATCHED)
+			infini_executor_requeue_locked(job, now);
+		else
+			infini_executor_finish_locked(executor, job, &none, now, &wakeups);
+		infini_queue_update_locked(queue, now);
+	}
+	infini_executor_set_waiting_locked(executor, false, now);
+	infini_executor_settle_locked(executor, now);
+	infini_device_schedule_locked(device, now);
+	spin_unlock_irqrestore(&device->lock, flags);
+	infini_wakeups_run(&wakeups);
+}
+
+static bool infini_executor_has_news(struct infini_executor *executor)
+{
+	return READ_ONCE(executor->granted) || !list_empty_careful(&executor->vdev->notices) ||
+	       READ_ONCE(executor->state) != INFINI_EXECUTOR_SERVING;
+}
+
+static int infini_exchange_wait(struct infini_executor *executor, struct infini_exchange *cmd)
+{
+	struct infini_device *device = executor->vdev->device;
+	struct infini_kjob *jobs[INFINI_WINDOW_MAX];
+	unsigned long flags;
+	u32 nr, nr_jobs;
+	int err;
+
+	for (;;) {
+		if (READ_ONCE(executor->state) != INFINI_EXECUTOR_SERVING)
+			return -ENODEV;
+		nr = infini_exchange_take(executor, cmd, jobs, &nr_jobs);
+		if (nr || executor->nr_held)
+			break;
+		err = infini_wait_event(executor->wait, infini_executor_has_news(executor),
+					cmd->deadline_ns);
+		if (err)
+			break;
+	}
+	err = infini_exchange_copy(executor, cmd, jobs, nr_jobs, nr);
+	if (err) {
+		infini_exchange_undo(executor, jobs, nr_jobs);
+		return err;
+	}
+	if (executor->nr_held)
+		return 0;
+	/* Leaving without a job, after a signal, the deadline or for notices: not to be picked. */
+	spin_lock_irqsave(&device->lock, flags);
+	infini_executor_set_waiting_locked(executor, false, ktime_get_ns());
+	infini_executor_settle_locked(executor, ktime_get_ns());
+	infini_device_schedule_locked(device, ktime_get_ns());
+	spin_unlock_irqrestore(&device->lock, flags);
+	return 0;
+}
+
+static bool infini_executor_is_mine(struct infini_executor *executor)
+{
+	return READ_ONCE(executor->tgid) == task_tgid(current);
+}
+
+static int infini_executor_exchange(struct infini_ucmd *ucmd)
+{
+	struct infini_executor *executor = ucmd->file->private_data;
+	struct infini_exchange *cmd = ucmd->cmd;
+	int err;
+
+	if (!infini_executor_is_mine(executor))
+		return -EPERM;
+	err = infini_exchange_check(executor, cmd);
+	if (err)
+		return err;
+	if (mutex_lock_interruptible(&executor->lock))
+		return -EINTR;
+	cmd->accepted = 0;
+	cmd->returned = 0;
+	infini_exchange_held_bytes(executor, cmd->held_bytes);
+	err = infini_exchange_results(executor, cmd);
+	if (!err && cmd->nr_dispatches) {
+		err = cmd->nr_results ? infini_ucmd_respond(ucmd) : 0;
+		if (!err)
+			err = infini_exchange_wait(executor, cmd);
+	}
+	mutex_unlock(&executor->lock);
+	return infini_ucmd_respond(ucmd) ?: err;
+}
+
+/* ---- attaching ---- */
+
+static int infini_executor_attach(struct infini_ucmd *ucmd)
+{
+	struct infini_executor *executor = ucmd->file->private_data;
+	struct infini_vdev *vdev = executor->vdev;
+	struct infini_device *device = vdev->device;
+	struct infini_executor_attach *cmd = ucmd->cmd;
+	unsigned long flags;
+	int err = 0;
+
+	if (cmd->flags || cmd->pad || !cmd->window || cmd->window > INFINI_WINDOW_MAX)
+		return -EINVAL;
+	if (cmd->protocol != INFINI_PROTOCOL_VERSION)
+		return -EPROTO;
+	spin_lock_irqsave(&device->lock, flags);
+	if (vdev->dead || !device->online || executor->state >= INFINI_EXECUTOR_REVOKED) {
+		err = -ENODEV;
+	} else if (executor->state != INFINI_EXECUTOR_FREE) {
+		err = -EBUSY;
+	} else {
+		executor->tgid = get_pid(task_tgid(current));
+		executor->window = cmd->window;
+		executor->generation = ++vdev->generation;
+		executor->state = INFINI_EXECUTOR_SERVING;
+	}
+	spin_unlock_irqrestore(&device->lock, flags);
+	if (err)
+		return err;
+	trace_infini_executor_state(vdev, executor->generation, INFINI_EXECUTOR_SERVING);
+	infini_netlink_event(INFINI_NL_EXECUTOR_ATTACHED, device, vdev, pid_nr(executor->tgid));
+	cmd->generation = executor->generation;
+	cmd->yield_offset = INFINI_MMAP_PAGE;
+	cmd->payload_bytes = INFINI_PAYLOAD_MAX;
+	cmd->vdev_id = vdev->id;
+	return infini_ucmd_respond(ucmd);
+}
+
+/* ---- mappings ---- */
+
+static vm_fault_t infini_executor_fault(struct vm_fault *vmf)
+{
+	struct infini_executor *executor = vmf->vma->vm_file->private_data;
+	struct infini_buffer *buffer;
+	struct page *page;
+	vm_fault_t ret;
+
+	if (vmf->pgoff >= INFINI_MMAP_PAGE >> PAGE_SHIFT) {
+		page = virt_to_page(executor->word);
+		return infini_mapper_insert(&executor->mapper, vmf, &page, 1, 0);
+	}
+	buffer = infini_buffer_find_id(executor->vdev, vmf->pgoff >>
+				       (INFINI_MMAP_BUFFER_SHIFT - PAGE_SHIFT));
+	if (!buffer)
+		return VM_FAULT_SIGBUS;
+	ret = buffer->pages ?
+	      infini_mapper_insert(&executor->mapper, vmf, buffer->pages, buffer->nr_pages,
+				   vmf->pgoff & INFINI_MMAP_PAGE_MASK) : VM_FAULT_SIGBUS;
+	infini_buffer_put(buffer);
+	return ret;
+}
+
+static const struct vm_operations_struct infini_executor_vm_ops = {
+	.fault = infini_executor_fault,
+};
+
+/* Buffers are found at fault time: a mapping does not keep one alive, it is zapped with it. */
+static int infini_executor_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct infini_executor *executor = file->private_data;
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	u64 bytes = vma->vm_end - vma->vm_start;
+
+	if (!infini_executor_is_mine(executor))
+		return -EPERM;
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if (offset >= INFINI_MMAP_PAGE) {
+		if (offset != INFINI_MMAP_PAGE || bytes != PAGE_SIZE)
+			return -EINVAL;
+		if (vma->vm_flags & VM_WRITE)
+			return -EACCES;
+		vm_flags_clear(vma, VM_MAYWRITE);
+	} else if ((offset & (INFINI_BUFFER_BYTES_MAX - 1)) + bytes > INFINI_BUFFER_BYTES_MAX) {
+		return -EINVAL;
+	}
+	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP | VM_MIXEDMAP);
+	vma->vm_ops = &infini_executor_vm_ops;
+	return 0;
+}
+
+/* ---- the file ---- */
+
+/* Called for every close; the process that attached itself closes by exiting. */
+static int infini_executor_flush(struct file *file, fl_owner_t id)
+{
+	struct infini_executor *executor = file->private_data;
+
+	if ((current->flags & PF_EXITING) && infini_executor_is_mine(executor))
+		infini_executor_lost(executor);
+	return 0;
+}
+
+static int infini_executor_release(struct inode *inode, struct file *file)
+{
+	struct infini_executor *executor = file->private_data;
+
+	infini_executor_lost(executor);
+	infini_executor_put(executor);
+	return 0;
+}
+
+static int infini_executor_query(struct infini_ucmd *ucmd)
+{
+	int err = infini_query_fill(ucmd->cmd, INFINI_ROLE_EXECUTOR);
+
+	return err ?: infini_ucmd_respond(ucmd);
+}
+
+static int infini_executor_program_read(struct infini_ucmd *ucmd)
+{
+	if (!infini_executor_is_mine(ucmd->file->private_data))
+		return -EPERM;
+	return infini_program_read_ioctl(ucmd);
+}
+
+static const struct infini_ioctl infini_executor_ioctls[] = {
+	INFINI_IOCTL(INFINI_IOC_EXCHANGE, infini_executor_exchange, infini_exchange, returned),
+	INFINI_IOCTL(INFINI_IOC_PROGRAM_READ, infini_executor_program_read, infini_program_read,
+		     data),
+	INFINI_IOCTL(INFINI_IOC_EXECUTOR_ATTACH, infini_executor_attach, infini_executor_attach,
+		     pad),
+	INFINI_IOCTL(INFINI_IOC_QUERY, infini_executor_query, infini_query, flags),
+};
+
+static long infini_executor_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return infini_ioctl(file, cmd, arg, infini_executor_ioctls,
+			    ARRAY_SIZE(infini_executor_ioctls));
+}
+
+static const struct file_operations infini_executor_fops = {
+	.owner = THIS_MODULE,
+	.mmap = infini_executor_mmap,
+	.unlocked_ioctl = infini_executor_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.flush = infini_executor_flush,
+	.release = infini_executor_release,
+	.llseek = noop_llseek,
+};
+
+/* ---- creation, on the device file ---- */
+
+static int infini_executor_install(struct infini_vdev *vdev, struct infini_executor *executor)
+{
+	struct infini_device *device = vdev->device;
+	unsigned long flags;
+	int err = 0;
+
+	spin_lock_irqsave(&device->lock, flags);
+	if (vdev->dead || !device->online) {
+		err = -ENODEV;
+	} else if (vdev->executor) {
+		err = -EBUSY;
+	} else {
+		refcount_inc(&executor->refs);
+		vdev->executor = executor;
+		vdev->wanted = false;
+	}
+	spin_unlock_irqrestore(&device->lock, flags);
+	return err;
+}
+
+int infini_executor_create_ioctl(struct infini_ucmd *ucmd)
+{
+	struct infini_device *device = ucmd->file->private_data;
+	struct infini_executor_create *cmd = ucmd->cmd;
+	struct infini_executor *executor;
+	struct infini_vdev *vdev;
+	struct file *file;
+	int fd, err;
+
+	if (cmd->flags)
+		return -EINVAL;
+	vdev = infini_vdev_find(NULL, cmd->vdev_id);
+	if (!vdev)
+		return -ENOENT;
+	err = -ENOENT;
+	if (vdev->device != device)
+		goto out_vdev;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		err = fd;
+		goto out_vdev;
+	}
+	executor = infini_executor_new(vdev);
+	if (IS_ERR(executor)) {
+		err = PTR_ERR(executor);
+		goto out_fd;
+	}
+	ihold(executor->mapper.inode);
+	err = infini_file_new("[infini-executor]", executor->mapper.inode, &infini_executor_fops,
+			      executor, &file);
+	if (err) {
+		iput(executor->mapper.inode);
+		infini_executor_put(executor);
+		goto out_fd;
+	}
+	/* From here on the file's release undoes everything. */
+	err = infini_executor_install(vdev, executor);
+	if (!err) {
+		cmd->fd = fd;
+		err = infini_ucmd_respond(ucmd);
+	}
+	if (err) {
+		fput(file);
+		goto out_fd;
+	}
+	fd_install(fd, file);
+	infini_vdev_put(vdev);
+	return 0;
+
+out_fd:
+	put_unused_fd(fd);
+out_vdev:
+	infini_vdev_put(vdev);
+	return err;
+}

@@ -1,0 +1,652 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The objects of the module, who owns whom, and the locks.
+ *
+ * Ownership: a client holds its vdev, queues, buffers and programs; a vdev holds its device. A job
+ * in flight holds what it names. The registry holds every vdev, and a device while it is online
+ * or has vdevs. Everything is counted; nothing is freed while someone can still reach it.
+ *
+ * Locks, outermost first:
+ *	infini_registry_lock	mutex: names, ids, creation and deletion of devices and vdevs
+ *	vdev->lock		mutex: the list of clients, limits and owner
+ *	queue->submit_lock	mutex: one submitter at a time; job slots that are IDLE
+ *	executor->lock		mutex: one EXCHANGE at a time
+ *	client->lock		mutex: the list of queues
+ *	map_sem			rwsem of a mapper: faults read, revocation writes
+ *	device->lock		spinlock, irqsave: the scheduler, queues' job states, executors' held
+ *				jobs, a vdev's counters and notices
+ *
+ * No user memory is touched under a spinlock or under map_sem.
+ */
+#ifndef INFINI_H
+#define INFINI_H
+
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/uidgid.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include <linux/infini.h>
+
+#include "compat.h"
+#include "core/hist.h"
+#include "core/job.h"
+#include "core/sched.h"
+
+/* Counts a client can raise; QUERY reports them. */
+#define INFINI_DEVICES_MAX	256
+#define INFINI_VDEVS_MAX	1023		/* minors 1..1023, minor 0 is the control node */
+#define INFINI_CLIENTS_MAX	256		/* of a vdev */
+#define INFINI_QUEUES_MAX	64		/* of a client */
+#define INFINI_BUFFERS_MAX	16384		/* of a client */
+#define INFINI_PROGRAMS_MAX	4096		/* of a client */
+#define INFINI_OBJECT_IDS	(1u << 20)	/* live buffers or programs of a vdev */
+#define INFINI_QUEUE_DEPTH_MAX	INFINI_TIMELINE_RECORDS
+#define INFINI_BATCH_MAX	64
+#define INFINI_BINDINGS_MAX	64
+#define INFINI_COPIES_MAX	64
+#define INFINI_INLINE_MAX	(1u << 20)
+#define INFINI_PROGRAM_MAX	(64u << 20)
+#define INFINI_WINDOW_MAX	16
+#define INFINI_PAYLOAD_MAX	(INFINI_INLINE_MAX + 16384)
+#define INFINI_TOKENS_MAX	(1u << 20)	/* one job cannot carry more */
+
+/* mmap offsets: what in the high bits, the id above the largest buffer. */
+#define INFINI_MMAP_BUFFER_SHIFT 40
+#define INFINI_MMAP_PAGE	(1ULL << 61)	/* timelines of a client, yield word of an executor */
+#define INFINI_BUFFER_BYTES_MAX	(1ULL << INFINI_MMAP_BUFFER_SHIFT)
+#define INFINI_MMAP_PAGE_MASK	((1UL << (INFINI_MMAP_BUFFER_SHIFT - PAGE_SHIFT)) - 1)
+
+extern struct mutex infini_registry_lock;
+extern struct workqueue_struct *infini_wq;
+
+/* Module parameters. */
+extern unsigned int infini_default_timeout_ms;
+extern unsigned int infini_max_timeout_ms;
+extern unsigned int infini_grace_ms;
+extern unsigned int infini_executor_wait_ms;
+
+struct infini_vdev;
+struct infini_client;
+struct infini_queue;
+struct infini_executor;
+
+/**
+ * struct infini_mapper - one opener's mappings
+ * @inode: anonymous inode whose mapping holds them, so that they can be zapped apart
+ * @sem: read by faults, written by revocation
+ * @revoked: no fault is served any more
+ */
+struct infini_mapper {
+	struct inode *inode;
+	struct rw_semaphore sem;
+	bool revoked;
+};
+
+/**
+ * struct infini_notice - tells the executor that an object is gone
+ * @link: in vdev->notices, executor->told, or empty
+ * @op: INFINI_OP_BUFFER_FREE or INFINI_OP_PROGRAM_FREE
+ * @id: of the object
+ * @work: releases the object when its last reference goes in atomic context
+ */
+struct infini_notice {
+	struct list_head link;
+	u32 op;
+	u64 id;
+	struct work_struct work;
+};
+
+/**
+ * struct infini_device - one accelerator as a backend sees it
+ * @refs: registry, vdevs, the device file
+ * @lock: see above
+ * @sched: who runs; under @lock
+ * @timer: quantum, job timeouts, grace; one per device
+ * @running: executors that hold a slot; under @lock
+ * @online: the device file is open; written under registry lock and @lock
+ * @promised_bytes: sum of the vdevs' limits; registry lock
+ * @nr_vdevs: registry lock
+ * @past_occupancy_ns: of vdevs that are deleted; @lock
+ */
+struct infini_device {
+	refcount_t refs;
+	u32 id;
+	char name[INFINI_NAME_MAX];
+	char backend[INFINI_NAME_MAX];
+	char description[64];
+	u32 device_class;
+	u32 level;
+	u64 memory_bytes;
+	u32 nr_kinds;
+	struct infini_memory_kind kinds[INFINI_MEMORY_KINDS_MAX];
+
+	u64 promised_bytes;
+	u32 nr_vdevs;
+	bool online;
+
+	spinlock_t lock;
+	struct infini_sched sched;
+	struct hrtimer timer;
+	struct list_head running;
+	u64 past_occupancy_ns;
+};
+
+/* Counters under device->lock, beside those the scheduler keeps. */
+struct infini_vdev_counters {
+	u64 queue_wait_ns;
+	u64 jobs_submitted;
+	u64 jobs_completed;
+	u64 jobs_failed;
+	u64 jobs_timed_out;
+	u64 dispatches;
+	u64 preemptions;
+	u64 tokens_evaluated;
+	u64 tokens_generated;
+	u64 bytes_in;
+	u64 bytes_out;
+	u64 queue_wait_hist[INFINI_HIST_BUCKETS];
+};
+
+/**
+ * struct infini_vdev - a slice of a device
+ * @refs: registry, clients, executor, buffers
+ * @id: also the minor of its node
+ * @node: device node, or NULL
+ * @dead: deleted; nothing is opened or begun any more. Written under registry lock, @lock and
+ *	device->lock
+ * @lock: clients, limits, owner
+ * @clients: list of struct infini_client; @lock
+ * @memory_used_bytes: charged
+ * @memory_peak_bytes: highest so far
+ * @memory_failed: refused
+ * @held_bytes: what the worker said it holds, part of @memory_used_bytes; executor->lock
+ * @nr_queues: counts for statistics; likewise the two below
+ * @buffers: by id, for the executor
+ * @programs: by id, for the executor
+ * @next_buffer: for cyclic ids; so that an id is not reused soon
+ * @sched: device->lock
+ * @count: device->lock
+ * @executor: the present one, or NULL; device->lock
+ * @generation: executors attached so far; device->lock
+ * @wanted: EXECUTOR_WANTED has been announced; device->lock
+ * @notices: for the executor; device->lock
+ * @no_executor_work: fails what waits when no executor comes
+ */
+struct infini_vdev {
+	refcount_t refs;
+	u32 id;
+	char name[INFINI_NAME_MAX];
+	struct infini_device *device;
+	struct device *node;
+	bool dead;
+
+	struct mutex lock;
+	struct list_head clients;
+	u32 nr_clients;
+	kuid_t uid;
+	kgid_t gid;
+	umode_t mode;
+	u64 memory_limit_bytes;
+
+	atomic64_t memory_used_bytes;
+	atomic64_t memory_peak_bytes;
+	atomic64_t memory_failed;
+	u64 held_bytes;
+	atomic_t nr_queues;
+	atomic_t nr_buffers;
+	atomic_t nr_programs;
+
+	struct xarray buffers;
+	struct xarray programs;
+	u32 next_buffer;
+	u32 next_program;
+
+	struct infini_sched_vdev sched;
+	struct infini_vdev_counters count;
+	struct infini_executor *executor;
+	u64 generation;
+	bool wanted;
+	struct list_head notices;
+	struct delayed_work no_executor_work;
+};
+
+/**
+ * struct infini_client - an open file of a vdev
+ * @refs: the file, its queues
+ * @link: in vdev->clients; vdev->lock
+ * @lock: @queue_list, @alloc_queue
+ * @queues: by handle; likewise @buffers and @programs, which hold one reference each
+ * @wait: one wait queue for everything a client waits for
+ * @ended: jobs that ended since the last read()
+ * @closing: the file is being released
+ * @alloc_queue: internal, for ALLOC jobs; made when first needed
+ */
+struct infini_client {
+	refcount_t refs;
+	u32 id;
+	struct infini_vdev *vdev;
+	struct infini_mapper mapper;
+	struct list_head link;
+	struct mutex lock;
+	struct list_head queue_list;
+	struct xarray queues;
+	struct xarray buffers;
+	struct xarray programs;
+	atomic_t nr_buffers;
+	atomic_t nr_programs;
+	u32 nr_queues;
+	wait_queue_head_t wait;
+	atomic64_t ended;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+	struct infini_queue *alloc_queue;
+};
+
+/**
+ * struct infini_buffer - memory
+ * @refs: the handle, jobs, client mappings
+ * @pages: SHARED and UNIFIED; NULL when the executor allocates
+ * @id: unique on the vdev; in vdev->buffers until the executor knows it is gone
+ * @known_generation: newest executor that has seen it; device->lock
+ * @held_generation: executor that allocated it; 0 none, device->lock
+ * @rcu: executor faults look it up without a lock
+ */
+struct infini_buffer {
+	refcount_t refs;
+	struct infini_vdev *vdev;
+	u32 type;
+	u32 kind;
+	u32 id;
+	u64 bytes;
+	unsigned long nr_pages;
+	struct page **pages;
+	u64 known_generation;
+	u64 held_generation;
+	struct infini_notice notice;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct infini_program - immutable bytes in a named format
+ * @refs: the handle, jobs
+ */
+struct infini_program {
+	refcount_t refs;
+	struct infini_vdev *vdev;
+	u32 format;
+	u32 id;
+	u64 bytes;
+	void *data;
+	u64 known_generation;
+	struct infini_notice notice;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct infini_kjob - a job slot of a queue; preallocated, reused
+ * @link: in executor->held while DISPATCHED or DOOMED
+ * @state: device->lock; only the submitter turns IDLE into QUEUED
+ * @buffers: what bindings name, referenced; @nr_bindings of them
+ * @access: of each binding
+ * @payload: the job's part of the executor's payload area; @payload_room bytes are allocated
+ * @data_at: where the inputs' bytes begin in @payload; likewise the offsets below
+ * @dispatch: number of the present dispatch
+ * @status: of a DOOMED or DONE job
+ * @queued_ns: when it last began to wait
+ * @started_ns: when it was last dispatched
+ * @occupancy_ns: slot time so far
+ */
+struct infini_kjob {
+	struct list_head link;
+	struct infini_queue *queue;
+	u64 seqno;
+	enum infini_job_state state;
+	u32 op;
+	u32 format;
+	struct infini_program *program;
+	struct infini_buffer *buffers[INFINI_BINDINGS_MAX];
+	u8 access[INFINI_BINDINGS_MAX];
+	u32 nr_bindings;
+	u32 nr_inputs;
+	u32 nr_outputs;
+	u32 args_bytes;
+	void *payload;
+	u32 payload_bytes;
+	u32 payload_room;
+	u32 inputs_at;
+	u32 outputs_at;
+	u32 args_at;
+	u64 dst_offset;
+	u64 src_offset;
+	u64 bytes;
+	u32 value;
+	u64 timeout_ns;
+	u64 request_id;
+	u32 tokens_evaluated;
+	u32 tokens_generated;
+
+	u64 segment;
+	u64 dispatch;
+	int status;
+	u64 result;
+	u64 queued_ns;
+	u64 started_ns;
+	u64 occupancy_ns;
+	u64 bytes_in;
+	u64 bytes_out;
+};
+
+/**
+ * struct infini_queue - an ordered stream of jobs
+ * @refs: the client's handle, callers, and one while jobs are in flight
+ * @link: in client->queue_list; client->lock
+ * @submit_lock: one submitter at a time
+ * @jobs: ring of @depth slots, seqno n at n % depth
+ * @timeline: the page that the client maps; written under device->lock, never read
+ * @submitted: last seqno handed out; device->lock, as all below
+ * @next: lowest seqno that is or may be QUEUED
+ * @completed: every job up to here has ended
+ * @held_last: highest seqno ever handed to the executor in this stretch
+ * @nr_held: jobs the executor holds
+ * @dead: destroyed
+ * @signals: eventfd signals not sent yet
+ * @charged_bytes: what its slots and payloads cost the vdev; @submit_lock
+ * @done: how the last jobs ended; the client's page is written, never believed
+ */
+struct infini_queue {
+	refcount_t refs;
+	struct infini_client *client;
+	u32 handle;
+	u32 depth;
+	struct list_head link;
+	struct mutex submit_lock;
+	struct eventfd_ctx *eventfd;
+	struct infini_kjob *jobs;
+	struct infini_timeline *timeline;
+	struct infini_sched_queue sched;
+	u64 submitted;
+	u64 next;
+	u64 completed;
+	u64 held_last;
+	u32 nr_held;
+	bool dead;
+	atomic_t signals;
+	u64 charged_bytes;
+	struct infini_completion done[INFINI_TIMELINE_RECORDS];
+};
+
+enum infini_executor_state {
+	INFINI_EXECUTOR_FREE,		/* created, nobody attached */
+	INFINI_EXECUTOR_SERVING,
+	INFINI_EXECUTOR_REVOKED,	/* told to die; the slot is quarantined */
+	INFINI_EXECUTOR_GONE,
+};
+
+/**
+ * struct infini_executor - one worker's channel
+ * @refs: the file, the vdev's pointer, revocation
+ * @lock: one EXCHANGE at a time
+ * @state: device->lock, as everything below
+ * @tgid: of the process that attached, compared by reference
+ * @granted: holds a slot
+ * @waiting: inside EXCHANGE, can take work
+ * @held: jobs handed out, oldest first; only the first runs
+ * @running_link: in device->running while granted
+ * @head_since_ns: since when the first held job has had the slot
+ * @grace_until_ns: revoke then; 0 for no
+ * @told: notices handed out and not confirmed by the next EXCHANGE yet
+ * @word: the yield word, in a page of its own
+ * @bounce: dispatches on their way to the executor; @lock
+ */
+struct infini_executor {
+	refcount_t refs;
+	struct infini_vdev *vdev;
+	struct infini_mapper mapper;
+	struct mutex lock;
+	wait_queue_head_t wait;
+	enum infini_executor_state state;
+	struct pid *tgid;
+	u64 generation;
+	u32 window;
+	bool granted;
+	bool waiting;
+	struct list_head held;
+	u32 nr_held;
+	struct list_head running_link;
+	u64 head_since_ns;
+	u64 next_dispatch;
+	u64 grace_until_ns;
+	struct list_head told;
+	u64 *word;
+	struct work_struct revoke_work;
+	struct infini_dispatch *bounce;
+};
+
+/* Queues whose waiters are woken once the device lock is dropped; holds a reference each. */
+struct infini_wakeups {
+	unsigned int nr;
+	struct infini_queue *queues[INFINI_WINDOW_MAX];
+};
+
+/* One ioctl on its way: the struct is copied in before and out after the handler. */
+struct infini_ucmd {
+	struct file *file;
+	void __user *user;
+	u32 user_size;
+	void *cmd;
+};
+
+struct infini_ioctl {
+	u32 nr;
+	u32 size;
+	u32 min_size;
+	int (*execute)(struct infini_ucmd *ucmd);
+};
+
+#define INFINI_IOCTL(_ioc, _fn, _struct, _last)					\
+	{ .nr = _IOC_NR(_ioc), .size = sizeof(struct _struct),			\
+	  .min_size = offsetofend(struct _struct, _last), .execute = _fn }
+
+/* chardev.c */
+long infini_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
+		  const struct infini_ioctl *table, unsigned int nr);
+int infini_ucmd_respond(struct infini_ucmd *ucmd);
+int infini_query_fill(struct infini_query *query, enum infini_role role);
+int infini_chardev_init(void);
+void infini_chardev_exit(void);
+struct device *infini_node_create(struct infini_vdev *vdev);
+void infini_node_destroy(struct infini_vdev *vdev);
+int infini_copy_array(void *to, u64 from, u32 stride, size_t size, u32 index);
+int infini_copy_array_back(u64 to, u32 stride, const void *from, size_t size, u32 index);
+
+/* file.c: files and inodes of our own */
+int infini_fs_init(void);
+void infini_fs_exit(void);
+struct inode *infini_inode_new(void);
+int infini_file_new(const char *name, struct inode *inode, const struct file_operations *fops,
+		    void *priv, struct file **file);
+int infini_mapper_init(struct infini_mapper *mapper);
+void infini_mapper_revoke(struct infini_mapper *mapper);
+void infini_mapper_zap(struct infini_mapper *mapper, u64 offset, u64 bytes);
+vm_fault_t infini_mapper_insert(struct infini_mapper *mapper, struct vm_fault *vmf,
+				struct page **pages, unsigned long nr_pages, unsigned long index);
+
+/* device.c */
+extern struct xarray infini_devices;
+int infini_device_register_ioctl(struct infini_ucmd *ucmd);
+struct infini_device *infini_device_find(const char *name, u32 id);
+void infini_device_put(struct infini_device *device);
+void infini_device_vdev_gone(struct infini_device *device);
+void infini_device_schedule_locked(struct infini_device *device, u64 now);
+void infini_device_get(struct infini_device *device);
+bool infini_name_valid(const char *name);
+
+/* vdev.c */
+extern struct xarray infini_vdevs;
+
+/* What an administrator asks for; fields count when their INFINI_VDEV_HAS_* bit is set. */
+#define INFINI_VDEV_HAS_WEIGHT	(1u << 0)
+#define INFINI_VDEV_HAS_QUANTUM	(1u << 1)
+#define INFINI_VDEV_HAS_MEMORY	(1u << 2)
+#define INFINI_VDEV_HAS_OWNER	(1u << 3)
+#define INFINI_VDEV_HAS_MODE	(1u << 4)
+struct infini_vdev_config {
+	u32 set;
+	u32 weight;
+	u64 quantum_ns;
+	u64 memory_limit_bytes;
+	kuid_t uid;
+	kgid_t gid;
+	umode_t mode;
+	bool no_node;
+};
+
+/* A consistent look at a vdev, for netlink, fdinfo and the ioctl. */
+struct infini_vdev_snapshot {
+	u32 id;
+	u32 device_id;
+	u32 weight;
+	u64 quantum_ns;
+	u64 memory_limit_bytes;
+	kuid_t uid;
+	kgid_t gid;
+	umode_t mode;
+	bool has_node;
+	u32 executor;			/* as enum infini_admin_executor of libinfini-admin:
+					 * 0 none 1 wanted 2 created 3 attached 4 quarantined */
+	pid_t executor_pid;		/* in the initial pid namespace, 0 for none */
+	struct infini_vdev_stats stats;
+	u64 queue_wait_hist[INFINI_HIST_BUCKETS];
+};
+
+/* Why an administrative call failed, in words; copied into the netlink extended ack. */
+struct infini_reason {
+	char text[128];
+};
+
+int infini_vdev_create(const char *name, const char *device, const struct infini_vdev_config *config,
+		       struct infini_vdev **vdev, struct infini_reason *reason);
+int infini_vdev_set(struct infini_vdev *vdev, const struct infini_vdev_config *config,
+		    struct infini_reason *reason);
+int infini_vdev_delete(struct infini_vdev *vdev, bool force, struct infini_reason *reason);
+struct infini_vdev *infini_vdev_find(const char *name, u32 id);
+struct infini_vdev *infini_vdev_get(struct infini_vdev *vdev);
+void infini_vdev_put(struct infini_vdev *vdev);
+int infini_vdev_may_open(struct infini_vdev *vdev);
+int infini_vdev_charge(struct infini_vdev *vdev, u64 bytes);
+void infini_vdev_uncharge(struct infini_vdev *vdev, u64 bytes);
+void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot *snap);
+void infini_vdev_cancel_waiting(struct infini_vdev *vdev, int status);
+void infini_vdev_want_executor(struct infini_vdev *vdev);
+void infini_vdev_expect_executor(struct infini_vdev *vdev);
+void infini_vdev_delete_all(void);
+void infini_vdev_fail(struct infini_vdev *vdev, int status);
+
+/* client.c */
+extern const struct file_operations infini_client_fops;
+int infini_client_create(struct infini_vdev *vdev, struct infini_client **client);
+int infini_client_open_file(struct infini_vdev *vdev, struct file **file);
+void infini_client_put(struct infini_client *client);
+int infini_client_release(struct infini_client *client);
+
+/* queue.c */
+int infini_queue_create_ioctl(struct infini_ucmd *ucmd);
+int infini_queue_destroy_ioctl(struct infini_ucmd *ucmd);
+struct infini_queue *infini_queue_new(struct infini_client *client, u32 depth, u32 weight,
+				      struct eventfd_ctx *eventfd);
+struct infini_queue *infini_queue_find(struct infini_client *client, u32 handle);
+void infini_queue_put(struct infini_queue *queue);
+void infini_queue_destroy(struct infini_queue *queue, int status);
+void infini_queue_cancel_waiting(struct infini_queue *queue, int status);
+void infini_queue_update_locked(struct infini_queue *queue, u64 now);
+bool infini_queue_reached(struct infini_queue *queue, u64 seqno);
+void infini_wakeups_add_locked(struct infini_wakeups *wakeups, struct infini_queue *queue);
+void infini_wakeups_run(struct infini_wakeups *wakeups);
+
+/* job.c */
+int infini_submit_ioctl(struct infini_ucmd *ucmd);
+int infini_wait_ioctl(struct infini_ucmd *ucmd);
+void infini_job_step_locked(struct infini_kjob *job, enum infini_job_event event);
+void infini_job_end_locked(struct infini_kjob *job, int status, u64 now,
+			   struct infini_wakeups *wakeups);
+int infini_job_alloc_buffer(struct infini_client *client, struct infini_buffer *buffer);
+int infini_queue_wait(struct infini_queue *queue, u64 seqno, s64 deadline_ns, int *status,
+		      u64 *value);
+
+/* buffer.c */
+int infini_buffer_create_ioctl(struct infini_ucmd *ucmd);
+int infini_buffer_destroy_ioctl(struct infini_ucmd *ucmd);
+struct infini_buffer *infini_buffer_find(struct infini_client *client, u32 handle);
+struct infini_buffer *infini_buffer_find_id(struct infini_vdev *vdev, u32 id);
+void infini_buffer_put(struct infini_buffer *buffer);
+void infini_buffer_put_now(struct infini_buffer *buffer);
+void infini_buffer_end(struct infini_buffer *buffer);
+u64 infini_buffer_map_offset(u32 id);
+
+/* program.c */
+int infini_program_create_ioctl(struct infini_ucmd *ucmd);
+int infini_program_destroy_ioctl(struct infini_ucmd *ucmd);
+int infini_program_read_ioctl(struct infini_ucmd *ucmd);
+struct infini_program *infini_program_find(struct infini_client *client, u32 handle);
+void infini_program_put(struct infini_program *program);
+void infini_program_put_now(struct infini_program *program);
+void infini_program_end(struct infini_program *program);
+
+/* object.c: what buffers and programs have in common: the executor must hear of their end */
+void infini_notice_init(struct infini_notice *notice, u32 op, u64 id);
+bool infini_notice_post(struct infini_vdev *vdev, struct infini_notice *notice,
+			u64 known_generation);
+void infini_notices_done(struct list_head *notices);
+int infini_object_id(struct xarray *xa, void *object, u32 *id, u32 *next);
+
+/* executor.c */
+int infini_executor_create_ioctl(struct infini_ucmd *ucmd);
+void infini_executor_raise_locked(struct infini_executor *executor);
+void infini_executor_doom_locked(struct infini_executor *executor, struct infini_kjob *job,
+				 int status, enum infini_job_event event);
+void infini_executor_put(struct infini_executor *executor);
+
+/* watchdog.c: quantum, timeouts, grace, revocation */
+void infini_watchdog_init(struct infini_device *device);
+void infini_watchdog_arm_locked(struct infini_device *device, u64 now);
+void infini_watchdog_stop(struct infini_device *device);
+void infini_executor_revoke(struct infini_executor *executor);
+void infini_executor_lost(struct infini_executor *executor);
+
+/* debugfs.c */
+void infini_debugfs_init(void);
+void infini_debugfs_exit(void);
+void infini_client_fdinfo(struct seq_file *m, struct file *file);
+
+/* netlink.c: reads and changes what is there only through the functions above */
+enum infini_event_type {
+	INFINI_NL_DEVICE_ONLINE		= 1,
+	INFINI_NL_DEVICE_OFFLINE	= 2,
+	INFINI_NL_VDEV_CREATED		= 3,
+	INFINI_NL_VDEV_CHANGED		= 4,
+	INFINI_NL_VDEV_DELETED		= 5,
+	INFINI_NL_EXECUTOR_WANTED	= 6,
+	INFINI_NL_EXECUTOR_ATTACHED	= 7,
+	INFINI_NL_EXECUTOR_LOST		= 8,
+	INFINI_NL_JOB_TIMEOUT		= 9,
+};
+
+/*
+ * Tell the "events" group. Process context, may sleep, no lock but mutexes held. @vdev is NULL for
+ * an event of the device alone; @pid is the executor's in the initial pid namespace, or 0.
+ */
+void infini_netlink_event(enum infini_event_type type, const struct infini_device *device,
+			  const struct infini_vdev *vdev, pid_t pid);
+int infini_netlink_init(void);
+void infini_netlink_exit(void);
+
+#endif /* INFINI_H */

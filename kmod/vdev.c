@@ -1,0 +1,584 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Virtual devices: creation, limits, owner, charge, deletion, and a look at their counters. */
+
+#include <linux/ctype.h>
+#include <linux/pid.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uidgid.h>
+
+#include "infini.h"
+
+DEFINE_XARRAY_ALLOC1(infini_vdevs);
+static u32 infini_vdev_next;
+
+/* ---- references and look-up ---- */
+
+struct infini_vdev *infini_vdev_get(struct infini_vdev *vdev)
+{
+	refcount_inc(&vdev->refs);
+	return vdev;
+}
+
+void infini_vdev_put(struct infini_vdev *vdev)
+{
+	if (!refcount_dec_and_test(&vdev->refs))
+		return;
+	WARN_ON_ONCE(atomic64_read(&vdev->memory_used_bytes) || !xa_empty(&vdev->buffers) ||
+		     !xa_empty(&vdev->programs));
+	infini_device_put(vdev->device);
+	kfree(vdev);
+}
+
+/* By name, or by id when @name is NULL. Takes a reference. */
+struct infini_vdev *infini_vdev_find(const char *name, u32 id)
+{
+	struct infini_vdev *vdev, *found = NULL;
+	unsigned long index;
+
+	mutex_lock(&infini_registry_lock);
+	if (!name) {
+		found = xa_load(&infini_vdevs, id);
+	} else {
+		xa_for_each(&infini_vdevs, index, vdev)
+			if (!strcmp(vdev->name, name))
+				found = vdev;
+	}
+	if (found)
+		infini_vdev_get(found);
+	mutex_unlock(&infini_registry_lock);
+	return found;
+}
+
+/* A name is for people and paths, and no number, since numbers are ids. */
+bool infini_name_valid(const char *name)
+{
+	bool number = true;
+	const char *c;
+
+	for (c = name; *c; c++) {
+		if (!isascii(*c) || !(isalnum(*c) || strchr("._-", *c)))
+			return false;
+		number &= isdigit(*c);
+	}
+	return !number && *name != '-' && *name != '.';
+}
+
+/* ---- charge ---- */
+
+static void infini_vdev_peak(struct infini_vdev *vdev, s64 used)
+{
+	s64 peak = atomic64_read(&vdev->memory_peak_bytes);
+
+	while (used > peak)
+		if (atomic64_try_cmpxchg(&vdev->memory_peak_bytes, &peak, used))
+			break;
+}
+
+/* -ENOSPC when the limit would be passed. */
+int infini_vdev_charge(struct infini_vdev *vdev, u64 bytes)
+{
+	s64 used = atomic64_read(&vdev->memory_used_bytes);
+	u64 limit = READ_ONCE(vdev->memory_limit_bytes);
+
+	do {
+		if (bytes > limit || used > (s64)(limit - bytes)) {
+			atomic64_inc(&vdev->memory_failed);
+			return -ENOSPC;
+		}
+	} while (!atomic64_try_cmpxchg(&vdev->memory_used_bytes, &used, used + (s64)bytes));
+	infini_vdev_peak(vdev, used + (s64)bytes);
+	return 0;
+}
+
+void infini_vdev_uncharge(struct infini_vdev *vdev, u64 bytes)
+{
+	atomic64_sub(bytes, &vdev->memory_used_bytes);
+}
+
+/* ---- who may open ---- */
+
+int infini_vdev_may_open(struct infini_vdev *vdev)
+{
+	umode_t bits;
+
+	mutex_lock(&vdev->lock);
+	if (uid_eq(vdev->uid, current_fsuid()))
+		bits = vdev->mode >> 6;
+	else if (in_group_p(vdev->gid))
+		bits = vdev->mode >> 3;
+	else
+		bits = vdev->mode;
+	mutex_unlock(&vdev->lock);
+	if ((bits & 06) == 06 || capable(CAP_DAC_OVERRIDE))
+		return 0;
+	return -EACCES;
+}
+
+/* ---- executors ---- */
+
+/* Say once that a client is there and nobody serves it. */
+void infini_vdev_want_executor(struct infini_vdev *vdev)
+{
+	struct infini_device *device = vdev->device;
+	unsigned long flags;
+	bool announce = false;
+
+	spin_lock_irqsave(&device->lock, flags);
+	if (!vdev->executor && !vdev->wanted && !vdev->dead && device->online) {
+		vdev->wanted = true;
+		announce = true;
+	}
+	spin_unlock_irqrestore(&device->lock, flags);
+	if (announce)
+		infini_netlink_event(INFINI_NL_EXECUTOR_WANTED, device, vdev, 0);
+}
+
+/* There is work and nobody serves it: say so, and fail it when nobody comes in time. */
+void infini_vdev_expect_executor(struct infini_vdev *vdev)
+{
+	infini_vdev_want_executor(vdev);
+	infini_vdev_get(vdev);
+	if (!queue_delayed_work(infini_wq, &vdev->no_executor_work,
+				msecs_to_jiffies(READ_ONCE(infini_executor_wait_ms))))
+		infini_vdev_put(vdev);
+}
+
+void infini_vdev_cancel_waiting(struct infini_vdev *vdev, int status)
+{
+	struct infini_client *client;
+	struct infini_queue *queue;
+
+	mutex_lock(&vdev->lock);
+	list_for_each_entry(client, &vdev->clients, link) {
+		mutex_lock(&client->lock);
+		list_for_each_entry(queue, &client->queue_list, link)
+			infini_queue_cancel_waiting(queue, status);
+		mutex_unlock(&client->lock);
+		wake_up_all(&client->wait);
+	}
+	mutex_unlock(&vdev->lock);
+}
+
+static void infini_vdev_no_executor(struct work_struct *work)
+{
+	struct infini_vdev *vdev = container_of(to_delayed_work(work), struct infini_vdev,
+						no_executor_work);
+	unsigned long flags;
+	bool served;
+
+	spin_lock_irqsave(&vdev->device->lock, flags);
+	served = vdev->executor && vdev->executor->state == INFINI_EXECUTOR_SERVING;
+	spin_unlock_irqrestore(&vdev->device->lock, flags);
+	if (!served)
+		infini_vdev_cancel_waiting(vdev, -EHOSTDOWN);
+	infini_vdev_put(vdev);
+}
+
+/* The device went away or the vdev is being deleted: nothing of it goes on. */
+void infini_vdev_fail(struct infini_vdev *vdev, int status)
+{
+	struct infini_executor *executor;
+	struct infini_kjob *job;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vdev->device->lock, flags);
+	executor = vdev->executor;
+	vdev->wanted = false;
+	if (executor) {
+		refcount_inc(&executor->refs);
+		list_for_each_entry(job, &executor->held, link)
+			infini_executor_doom_locked(executor, job, status, INFINI_JOB_EV_CANCEL);
+	}
+	spin_unlock_irqrestore(&vdev->device->lock, flags);
+	if (executor) {
+		infini_executor_revoke(executor);
+		infini_executor_put(executor);
+	}
+	infini_vdev_cancel_waiting(vdev, status);
+}
+
+/* ---- administration ---- */
+
+static int infini_vdev_check(const struct infini_vdev_config *config, struct infini_reason *reason)
+{
+	if ((config->set & INFINI_VDEV_HAS_WEIGHT) &&
+	    (config->weight < INFINI_WEIGHT_MIN || config->weight > INFINI_WEIGHT_MAX)) {
+		snprintf(reason->text, sizeof(reason->text), "weight %u is not in %u..%u",
+			 config->weight, INFINI_WEIGHT_MIN, INFINI_WEIGHT_MAX);
+		return -EINVAL;
+	}
+	if ((config->set & INFINI_VDEV_HAS_QUANTUM) &&
+	    (config->quantum_ns < INFINI_QUANTUM_MIN_NS ||
+	     config->quantum_ns > INFINI_QUANTUM_MAX_NS)) {
+		snprintf(reason->text, sizeof(reason->text), "quantum %llu ns is not in %llu..%llu",
+			 config->quantum_ns, INFINI_QUANTUM_MIN_NS, INFINI_QUANTUM_MAX_NS);
+		return -EINVAL;
+	}
+	if ((config->set & INFINI_VDEV_HAS_MODE) && (config->mode & ~0777)) {
+		snprintf(reason->text, sizeof(reason->text), "mode 0%o is not in 0..0777",
+			 config->mode);
+		return -EINVAL;
+	}
+	if ((config->set & INFINI_VDEV_HAS_MEMORY) &&
+	    (!config->memory_limit_bytes || config->memory_limit_bytes > S64_MAX)) {
+		snprintf(reason->text, sizeof(reason->text), "memory limit of %llu bytes",
+			 config->memory_limit_bytes);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Move the device's promise from @from to @to bytes. */
+static int infini_vdev_promise(struct infini_device *device, u64 from, u64 to,
+			       struct infini_reason *reason)
+{
+	u64 left = device->memory_bytes - (device->promised_bytes - from);
+
+	lockdep_assert_held(&infini_registry_lock);
+	if (to > left) {
+		snprintf(reason->text, sizeof(reason->text),
+			 "memory %llu MiB exceeds the %llu MiB left on device %s",
+			 to >> 20, left >> 20, device->name);
+		return -ENOSPC;
+	}
+	device->promised_bytes += to - from;
+	return 0;
+}
+
+static struct infini_vdev *infini_vdev_new(const char *name, struct infini_device *device,
+					   const struct infini_vdev_config *config)
+{
+	struct infini_vdev *vdev = kzalloc(sizeof(*vdev), GFP_KERNEL_ACCOUNT);
+
+	if (!vdev)
+		return NULL;
+	refcount_set(&vdev->refs, 1);
+	strscpy(vdev->name, name, sizeof(vdev->name));
+	vdev->device = device;
+	mutex_init(&vdev->lock);
+	INIT_LIST_HEAD(&vdev->clients);
+	vdev->uid = config->set & INFINI_VDEV_HAS_OWNER ? config->uid : GLOBAL_ROOT_UID;
+	vdev->gid = config->set & INFINI_VDEV_HAS_OWNER ? config->gid : GLOBAL_ROOT_GID;
+	vdev->mode = config->set & INFINI_VDEV_HAS_MODE ? config->mode : 0600;
+	vdev->memory_limit_bytes = config->memory_limit_bytes;
+	xa_init_flags(&vdev->buffers, XA_FLAGS_ALLOC1);
+	xa_init_flags(&vdev->programs, XA_FLAGS_ALLOC1);
+	INIT_LIST_HEAD(&vdev->notices);
+	INIT_DELAYED_WORK(&vdev->no_executor_work, infini_vdev_no_executor);
+	infini_sched_vdev_init(&vdev->sched,
+			       config->set & INFINI_VDEV_HAS_WEIGHT ? config->weight :
+								      INFINI_WEIGHT_DEFAULT,
+			       config->set & INFINI_VDEV_HAS_QUANTUM ? config->quantum_ns :
+								       INFINI_QUANTUM_DEFAULT_NS);
+	return vdev;
+}
+
+static struct infini_device *infini_vdev_device_locked(const char *name)
+{
+	struct infini_device *device;
+	unsigned long index;
+
+	lockdep_assert_held(&infini_registry_lock);
+	xa_for_each(&infini_devices, index, device)
+		if (!strcmp(device->name, name))
+			return device;
+	return NULL;
+}
+
+static bool infini_vdev_named_locked(const char *name)
+{
+	struct infini_vdev *vdev;
+	unsigned long index;
+
+	lockdep_assert_held(&infini_registry_lock);
+	xa_for_each(&infini_vdevs, index, vdev)
+		if (!strcmp(vdev->name, name))
+			return true;
+	return false;
+}
+
+static int infini_vdev_create_locked(const char *name, const char *device_name,
+				     const struct infini_vdev_config *config,
+				     struct infini_vdev **out, struct infini_reason *reason)
+{
+	struct infini_device *device;
+	struct infini_vdev *vdev;
+	int err;
+
+	device = infini_vdev_device_locked(device_name);
+	if (!device) {
+		snprintf(reason->text, sizeof(reason->text), "no device \"%s\"", device_name);
+		return -ENODEV;
+	}
+	if (infini_vdev_named_locked(name)) {
+		snprintf(reason->text, sizeof(reason->text), "vdev \"%s\" exists", name);
+		return -EEXIST;
+	}
+	err = infini_vdev_promise(device, 0, config->memory_limit_bytes, reason);
+	if (err)
+		return err;
+	vdev = infini_vdev_new(name, device, config);
+	if (!vdev) {
+		err = -ENOMEM;
+		goto err_promise;
+	}
+	/* Reserved first: a vdev is visible once it is complete. */
+	err = xa_alloc_cyclic(&infini_vdevs, &vdev->id, NULL, XA_LIMIT(1, INFINI_VDEVS_MAX),
+			      &infini_vdev_next, GFP_KERNEL_ACCOUNT);
+	if (err < 0) {
+		err = err == -EBUSY ? -ENOSPC : err;
+		goto err_vdev;
+	}
+	if (!config->no_node) {
+		vdev->node = infini_node_create(vdev);
+		if (IS_ERR(vdev->node)) {
+			err = PTR_ERR(vdev->node);
+			goto err_id;
+		}
+	}
+	infini_device_get(device);
+	device->nr_vdevs++;
+	xa_store(&infini_vdevs, vdev->id, vdev, GFP_KERNEL_ACCOUNT);
+	*out = infini_vdev_get(vdev);
+	return 0;
+
+err_id:
+	xa_erase(&infini_vdevs, vdev->id);
+err_vdev:
+	kfree(vdev);
+err_promise:
+	device->promised_bytes -= config->memory_limit_bytes;
+	return err;
+}
+
+/**
+ * infini_vdev_create - a new slice of a device
+ * @name: unique
+ * @device: name of the device
+ * @config: INFINI_VDEV_HAS_MEMORY must be set
+ * @vdev: out, referenced
+ * @reason: out: words for a refusal
+ *
+ * Return: 0; -EEXIST, -ENODEV no such device, -ENOSPC over the device's memory, -EINVAL, -ENOMEM.
+ */
+int infini_vdev_create(const char *name, const char *device,
+		       const struct infini_vdev_config *config, struct infini_vdev **vdev,
+		       struct infini_reason *reason)
+{
+	int err;
+
+	if (!infini_name_valid(name)) {
+		snprintf(reason->text, sizeof(reason->text),
+			 "a name takes letters, digits and . _ - and is no number");
+		return -EINVAL;
+	}
+	if (!(config->set & INFINI_VDEV_HAS_MEMORY)) {
+		snprintf(reason->text, sizeof(reason->text), "a memory limit is needed");
+		return -EINVAL;
+	}
+	err = infini_vdev_check(config, reason);
+	if (err)
+		return err;
+	mutex_lock(&infini_registry_lock);
+	err = infini_vdev_create_locked(name, device, config, vdev, reason);
+	mutex_unlock(&infini_registry_lock);
+	if (!err)
+		infini_netlink_event(INFINI_NL_VDEV_CREATED, (*vdev)->device, *vdev, 0);
+	return err;
+}
+
+/* Change a live vdev; what is set holds from the next dispatch, allocation or open. */
+int infini_vdev_set(struct infini_vdev *vdev, const struct infini_vdev_config *config,
+		    struct infini_reason *reason)
+{
+	struct infini_device *device = vdev->device;
+	unsigned long flags;
+	int err;
+
+	err = infini_vdev_check(config, reason);
+	if (err)
+		return err;
+	mutex_lock(&infini_registry_lock);
+	mutex_lock(&vdev->lock);
+	if (vdev->dead) {
+		err = -ENOENT;
+		goto out;
+	}
+	if (config->set & INFINI_VDEV_HAS_MEMORY) {
+		err = infini_vdev_promise(device, vdev->memory_limit_bytes,
+					  config->memory_limit_bytes, reason);
+		if (err)
+			goto out;
+		WRITE_ONCE(vdev->memory_limit_bytes, config->memory_limit_bytes);
+	}
+	if (config->set & INFINI_VDEV_HAS_OWNER) {
+		vdev->uid = config->uid;
+		vdev->gid = config->gid;
+	}
+	if (config->set & INFINI_VDEV_HAS_MODE)
+		vdev->mode = config->mode;
+
+	spin_lock_irqsave(&device->lock, flags);
+	infini_sched_vdev_set(&device->sched, &vdev->sched,
+			      config->set & INFINI_VDEV_HAS_WEIGHT ? config->weight :
+								     vdev->sched.se.weight,
+			      config->set & INFINI_VDEV_HAS_QUANTUM ? config->quantum_ns :
+								      vdev->sched.se.slice_ns,
+			      ktime_get_ns());
+	infini_device_schedule_locked(device, ktime_get_ns());
+	spin_unlock_irqrestore(&device->lock, flags);
+out:
+	mutex_unlock(&vdev->lock);
+	mutex_unlock(&infini_registry_lock);
+	if (!err)
+		infini_netlink_event(INFINI_NL_VDEV_CHANGED, device, vdev, 0);
+	return err;
+}
+
+static void infini_vdev_revoke_clients(struct infini_vdev *vdev)
+{
+	struct infini_client *client;
+
+	mutex_lock(&vdev->lock);
+	list_for_each_entry(client, &vdev->clients, link) {
+		infini_mapper_revoke(&client->mapper);
+		wake_up_all(&client->wait);
+	}
+	mutex_unlock(&vdev->lock);
+}
+
+/* Take the vdev out of sight: no open, no look-up, no new work. */
+static int infini_vdev_unlink(struct infini_vdev *vdev, bool force, struct infini_reason *reason)
+{
+	struct infini_device *device = vdev->device;
+	unsigned long flags;
+	int err = 0;
+
+	mutex_lock(&infini_registry_lock);
+	mutex_lock(&vdev->lock);
+	if (vdev->dead) {
+		err = -ENOENT;
+	} else if (vdev->nr_clients && !force) {
+		snprintf(reason->text, sizeof(reason->text), "%u clients have it open",
+			 vdev->nr_clients);
+		err = -EBUSY;
+	} else {
+		spin_lock_irqsave(&device->lock, flags);
+		vdev->dead = true;
+		spin_unlock_irqrestore(&device->lock, flags);
+		xa_erase(&infini_vdevs, vdev->id);
+		device->promised_bytes -= vdev->memory_limit_bytes;
+	}
+	mutex_unlock(&vdev->lock);
+	mutex_unlock(&infini_registry_lock);
+	return err;
+}
+
+/* -EBUSY with clients unless @force, which cancels their jobs and takes their mappings. */
+int infini_vdev_delete(struct infini_vdev *vdev, bool force, struct infini_reason *reason)
+{
+	struct infini_device *device = vdev->device;
+	unsigned long flags;
+	int err;
+
+	err = infini_vdev_unlink(vdev, force, reason);
+	if (err)
+		return err;
+	if (vdev->node)
+		infini_node_destroy(vdev);
+	infini_vdev_fail(vdev, -ECANCELED);
+	infini_vdev_revoke_clients(vdev);
+	if (cancel_delayed_work_sync(&vdev->no_executor_work))
+		infini_vdev_put(vdev);
+
+	spin_lock_irqsave(&device->lock, flags);
+	device->past_occupancy_ns += vdev->sched.occupancy_ns;
+	spin_unlock_irqrestore(&device->lock, flags);
+	infini_netlink_event(INFINI_NL_VDEV_DELETED, device, vdev, 0);
+	infini_device_vdev_gone(device);
+	infini_vdev_put(vdev);
+	return 0;
+}
+
+/* ---- a look at it ---- */
+
+static void infini_vdev_snapshot_executor(struct infini_vdev *vdev,
+					  struct infini_vdev_snapshot *snap)
+{
+	struct infini_executor *executor = vdev->executor;
+
+	lockdep_assert_held(&vdev->device->lock);
+	if (!executor) {
+		snap->executor = vdev->wanted ? 1 : 0;
+		return;
+	}
+	snap->executor = executor->state == INFINI_EXECUTOR_FREE ? 2 :
+			 executor->state == INFINI_EXECUTOR_SERVING ? 3 : 4;
+	if (executor->tgid)
+		snap->executor_pid = pid_nr(executor->tgid);
+}
+
+void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot *snap)
+{
+	struct infini_device *device = vdev->device;
+	struct infini_vdev_counters *count = &vdev->count;
+	struct infini_vdev_stats *stats = &snap->stats;
+	unsigned long flags;
+	u64 now;
+
+	memset(snap, 0, sizeof(*snap));
+	snap->id = vdev->id;
+	snap->device_id = device->id;
+	snap->has_node = vdev->node;
+	mutex_lock(&vdev->lock);
+	snap->memory_limit_bytes = vdev->memory_limit_bytes;
+	snap->uid = vdev->uid;
+	snap->gid = vdev->gid;
+	snap->mode = vdev->mode;
+	stats->clients = vdev->nr_clients;
+	mutex_unlock(&vdev->lock);
+
+	spin_lock_irqsave(&device->lock, flags);
+	now = ktime_get_ns();
+	if (vdev->sched.running)
+		infini_sched_charge(&device->sched, &vdev->sched, now);
+	snap->weight = vdev->sched.se.weight;
+	snap->quantum_ns = vdev->sched.se.slice_ns;
+	infini_vdev_snapshot_executor(vdev, snap);
+	stats->occupancy_ns = vdev->sched.occupancy_ns;
+	stats->runnable_ns = infini_sched_runnable_ns(&vdev->sched, now);
+	stats->slices = vdev->sched.slices;
+	stats->queue_wait_ns = count->queue_wait_ns;
+	stats->jobs_submitted = count->jobs_submitted;
+	stats->jobs_completed = count->jobs_completed;
+	stats->jobs_failed = count->jobs_failed;
+	stats->jobs_timed_out = count->jobs_timed_out;
+	stats->dispatches = count->dispatches;
+	stats->preemptions = count->preemptions;
+	stats->tokens_evaluated = count->tokens_evaluated;
+	stats->tokens_generated = count->tokens_generated;
+	stats->bytes_in = count->bytes_in;
+	stats->bytes_out = count->bytes_out;
+	stats->executor_generation = vdev->generation;
+	memcpy(snap->queue_wait_hist, count->queue_wait_hist, sizeof(snap->queue_wait_hist));
+	spin_unlock_irqrestore(&device->lock, flags);
+
+	stats->memory_used_bytes = atomic64_read(&vdev->memory_used_bytes);
+	stats->memory_peak_bytes = atomic64_read(&vdev->memory_peak_bytes);
+	stats->memory_failed = atomic64_read(&vdev->memory_failed);
+	stats->queues = atomic_read(&vdev->nr_queues);
+	stats->buffers = atomic_read(&vdev->nr_buffers);
+	stats->programs = atomic_read(&vdev->nr_programs);
+}
+
+/* Module exit: no file of ours is open any more, so nobody minds. */
+void infini_vdev_delete_all(void)
+{
+	struct infini_reason reason;
+	struct infini_vdev *vdev;
+	unsigned long index;
+
+	xa_for_each(&infini_vdevs, index, vdev)
+		infini_vdev_delete(vdev, true, &reason);
+}
