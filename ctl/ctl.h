@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What infinictl's commands share: one file each, errors carried up and printed once. */
+#ifndef INFINI_CTL_H
+#define INFINI_CTL_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "infini-admin.h"
+
+#define INFINI_EXIT_FAILURE	1
+#define INFINI_EXIT_USAGE	2
+
+/**
+ * struct infini_ctl - one run of infinictl
+ * @admin: netlink handle, NULL until a command connects
+ * @command: the command that runs
+ * @error: why it failed, without a newline
+ */
+struct infini_ctl {
+	struct infini_admin *admin;
+	const struct infini_command *command;
+	char error[512];
+};
+
+/**
+ * struct infini_command - one subcommand
+ * @name: words as typed, "vdev create"
+ * @args: what follows them
+ * @summary: one line
+ * @help: paragraphs
+ * @run: argv[0] is the command's last word. Returns an exit status; when it is not 0,
+ *	ctl->error is set, or help was asked for
+ */
+struct infini_command {
+	const char *name;
+	const char *args;
+	const char *summary;
+	const char *help;
+	int (*run)(struct infini_ctl *ctl, int argc, char **argv);
+};
+
+extern const struct infini_command infini_device_list_command;
+extern const struct infini_command infini_device_show_command;
+extern const struct infini_command infini_vdev_create_command;
+extern const struct infini_command infini_vdev_set_command;
+extern const struct infini_command infini_vdev_delete_command;
+extern const struct infini_command infini_vdev_list_command;
+extern const struct infini_command infini_vdev_show_command;
+extern const struct infini_command infini_stats_command;
+extern const struct infini_command infini_events_command;
+extern const struct infini_command infini_help_command;
+extern const struct infini_command *const infini_commands[];
+
+/* error.c */
+/* Remember why; returns @status. */
+int infini_fail(struct infini_ctl *ctl, int status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* A request about what @fmt names was refused with @err: the module's sentence, or errno's. */
+int infini_fail_request(struct infini_ctl *ctl, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int infini_ctl_connect(struct infini_ctl *ctl);
+/* For a failed infini_admin_open() or infini_admin_events_open(). */
+int infini_fail_connect(struct infini_ctl *ctl, int err);
+
+/* options.c */
+#define INFINI_OPTION_HELP	'h'
+#define INFINI_OPTIONS_END	(-1)
+#define INFINI_OPTIONS_FAILED	(-2)
+/* getopt_long() that explains itself; INFINI_OPTIONS_END or _FAILED (ctl->error is set). */
+int infini_options_next(struct infini_ctl *ctl, int argc, char **argv, const struct option *options);
+/* For a command whose only options are --json and --help: true when it should go on. */
+bool infini_options_json(struct infini_ctl *ctl, int argc, char **argv, bool *json, int *status);
+/* Exactly @nr words behind the options, which @what names. */
+int infini_options_words(struct infini_ctl *ctl, int argc, int nr, const char *what);
+
+/* help.c */
+/* For commands: print the help of the one that runs; 0. */
+int infini_help_print(const struct infini_ctl *ctl);
+
+/* lookup.c */
+struct infini_devices {
+	struct infini_admin_device *device;
+	size_t nr;
+};
+
+struct infini_vdevs {
+	struct infini_admin_vdev *vdev;
+	size_t nr;
+};
+
+/* Everything there is, by id; the caller frees the array. 0 or an exit status. */
+int infini_devices_load(struct infini_ctl *ctl, struct infini_devices *devices);
+int infini_vdevs_load(struct infini_ctl *ctl, struct infini_vdevs *vdevs);
+/* A word of digits is an id, else a name; *@name is NULL for an id. */
+int infini_key_parse(struct infini_ctl *ctl, const char *noun, const char *word, const char **name,
+		     uint32_t *id);
+int infini_device_lookup(struct infini_ctl *ctl, const char *word,
+			 struct infini_admin_device *device);
+int infini_vdev_lookup(struct infini_ctl *ctl, const char *word, struct infini_admin_vdev *vdev);
+/* There is no such thing: say so and name what comes near. */
+int infini_fail_unknown_device(struct infini_ctl *ctl, const char *word);
+int infini_fail_unknown_vdev(struct infini_ctl *ctl, const char *word);
+
+/* near.c */
+/* Letters to change, add, drop or swap to get from @a to @b. */
+size_t infini_near_distance(const char *a, const char *b);
+
+/* config.c: the options that "vdev create" and "vdev set" share */
+struct infini_config_words {
+	const char *memory, *weight, *quantum, *owner, *mode;
+};
+
+#define INFINI_CONFIG_OPTIONS						\
+	{ "memory", required_argument, NULL, 'm' },			\
+	{ "weight", required_argument, NULL, 'w' },			\
+	{ "quantum", required_argument, NULL, 'q' },			\
+	{ "owner", required_argument, NULL, 'o' },			\
+	{ "mode", required_argument, NULL, 'M' }
+
+#define INFINI_CONFIG_HELP						\
+	"  --memory SIZE         memory limit: 512M, 1.5G\n"		\
+	"  --weight N            share against other vdevs, 1..10000 (default 100)\n"	\
+	"  --quantum TIME        longest stay in a slot, 100us..1s (default 2ms)\n"	\
+	"  --owner USER[:GROUP]  who may open it (default root)\n"	\
+	"  --mode MODE           of its node, octal (default 0600)\n"
+
+/* True when @option was one of them. */
+bool infini_config_option(struct infini_config_words *words, int option, const char *word);
+int infini_config_parse(struct infini_ctl *ctl, const struct infini_config_words *words,
+			struct infini_admin_vdev_config *config);
+/* The memory limit did not fit: with numbers when the device can be asked. */
+int infini_fail_memory(struct infini_ctl *ctl, const char *vdev, const char *device,
+		       uint64_t before, uint64_t bytes);
+
+/* owner.c */
+int infini_owner_parse(struct infini_ctl *ctl, const char *text, uint32_t *uid, uint32_t *gid);
+void infini_owner_text(uint32_t uid, uint32_t gid, char *text, size_t size);
+
+/* words.c: enums as words */
+const char *infini_class_word(uint32_t device_class);
+const char *infini_level_word(uint32_t level);
+const char *infini_executor_word(uint32_t executor);
+const char *infini_event_word(uint32_t type);
+
+/* signal.c */
+/* A descriptor that is readable after SIGINT or SIGTERM; -errno. */
+int infini_signals_open(void);
+/* Wait for @fd, or none (-1), or @timeout_ms: 1 readable, 0 timeout, -EINTR time to end. */
+int infini_signals_wait(int signals, int fd, int timeout_ms);
+
+#endif /* INFINI_CTL_H */

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* infinictl device show */
+#include <stdio.h>
+
+#include "ctl.h"
+#include "json.h"
+#include "units.h"
+
+static void infini_device_show_kind(const struct infini_memory_kind *kind)
+{
+	printf("memory kind  %s%s%s, aligned to %s", (const char *)kind->name,
+	       kind->flags & INFINI_MEMORY_F_UNIFIED ? ", unified" : "",
+	       kind->flags & INFINI_MEMORY_F_WEIGHTS ? ", for weights" : "",
+	       infini_bytes_text(kind->alignment).s);
+	if (kind->max_bytes)
+		printf(", at most %s a buffer", infini_bytes_text(kind->max_bytes).s);
+	putchar('\n');
+}
+
+static void infini_device_show_text(const struct infini_admin_device *d)
+{
+	printf("name         %s\n", d->name);
+	printf("id           %u\n", d->id);
+	printf("description  %s\n", d->description);
+	printf("class        %s\n", infini_class_word(d->device_class));
+	printf("backend      %s\n", d->backend);
+	printf("state        %s\n", d->online ? "online" : "offline");
+	printf("yields       %s level\n", infini_level_word(d->level));
+	printf("slots        %u\n", d->slots);
+	printf("vdevs        %u\n", d->nr_vdevs);
+	printf("memory       %s, %s promised to vdevs, %s used\n",
+	       infini_bytes_text(d->memory_bytes).s, infini_bytes_text(d->memory_promised_bytes).s,
+	       infini_bytes_text(d->memory_used_bytes).s);
+	printf("occupancy    %s\n", infini_duration_text(d->occupancy_ns).s);
+	for (uint32_t i = 0; i < d->nr_kinds; i++)
+		infini_device_show_kind(&d->kinds[i]);
+}
+
+static int infini_device_show_run(struct infini_ctl *ctl, int argc, char **argv)
+{
+	struct infini_admin_device device;
+	bool json;
+	int status;
+
+	if (!infini_options_json(ctl, argc, argv, &json, &status))
+		return status;
+	status = infini_options_words(ctl, argc, 1, "the name of one device");
+	if (!status)
+		status = infini_ctl_connect(ctl);
+	if (!status)
+		status = infini_device_lookup(ctl, argv[optind], &device);
+	if (status)
+		return status;
+	if (json)
+		return infini_json_print(ctl, infini_json_device(&device));
+	infini_device_show_text(&device);
+	return 0;
+}
+
+const struct infini_command infini_device_show_command = {
+	.name = "device show",
+	.args = "DEVICE [--json]",
+	.summary = "Show one accelerator",
+	.run = infini_device_show_run,
+};

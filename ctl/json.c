@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Devices, vdevs and events as JSON. */
+#include "json.h"
+
+#include <stdio.h>
+
+void infini_json_set_u64(struct json_object *object, const char *key, uint64_t value)
+{
+	json_object_object_add(object, key, json_object_new_uint64(value));
+}
+
+void infini_json_set_string(struct json_object *object, const char *key, const char *value)
+{
+	json_object_object_add(object, key, json_object_new_string(value));
+}
+
+static struct json_object *infini_json_kind(const struct infini_memory_kind *kind)
+{
+	struct json_object *object = json_object_new_object();
+
+	infini_json_set_string(object, "name", (const char *)kind->name);
+	json_object_object_add(object, "unified",
+			       json_object_new_boolean(kind->flags & INFINI_MEMORY_F_UNIFIED));
+	json_object_object_add(object, "weights",
+			       json_object_new_boolean(kind->flags & INFINI_MEMORY_F_WEIGHTS));
+	infini_json_set_u64(object, "alignment", kind->alignment);
+	infini_json_set_u64(object, "max_bytes", kind->max_bytes);
+	return object;
+}
+
+struct json_object *infini_json_device(const struct infini_admin_device *device)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *kinds = json_object_new_array();
+
+	infini_json_set_u64(object, "id", device->id);
+	infini_json_set_string(object, "name", device->name);
+	infini_json_set_string(object, "backend", device->backend);
+	infini_json_set_string(object, "description", device->description);
+	infini_json_set_string(object, "class", infini_class_word(device->device_class));
+	infini_json_set_string(object, "yield_level", infini_level_word(device->level));
+	json_object_object_add(object, "online", json_object_new_boolean(device->online));
+	infini_json_set_u64(object, "slots", device->slots);
+	infini_json_set_u64(object, "vdevs", device->nr_vdevs);
+	infini_json_set_u64(object, "memory_bytes", device->memory_bytes);
+	infini_json_set_u64(object, "memory_promised_bytes", device->memory_promised_bytes);
+	infini_json_set_u64(object, "memory_used_bytes", device->memory_used_bytes);
+	infini_json_set_u64(object, "occupancy_ns", device->occupancy_ns);
+	for (uint32_t i = 0; i < device->nr_kinds; i++)
+		json_object_array_add(kinds, infini_json_kind(&device->kinds[i]));
+	json_object_object_add(object, "memory_kinds", kinds);
+	return object;
+}
+
+static struct json_object *infini_json_stats(const struct infini_admin_vdev *vdev)
+{
+	const struct infini_vdev_stats *stats = &vdev->stats;
+	struct json_object *object = json_object_new_object();
+	struct json_object *hist = json_object_new_array();
+
+	infini_json_set_u64(object, "occupancy_ns", stats->occupancy_ns);
+	infini_json_set_u64(object, "runnable_ns", stats->runnable_ns);
+	infini_json_set_u64(object, "jobs_submitted", stats->jobs_submitted);
+	infini_json_set_u64(object, "jobs_completed", stats->jobs_completed);
+	infini_json_set_u64(object, "jobs_failed", stats->jobs_failed);
+	infini_json_set_u64(object, "jobs_timed_out", stats->jobs_timed_out);
+	infini_json_set_u64(object, "dispatches", stats->dispatches);
+	infini_json_set_u64(object, "slices", stats->slices);
+	infini_json_set_u64(object, "preemptions", stats->preemptions);
+	infini_json_set_u64(object, "tokens_evaluated", stats->tokens_evaluated);
+	infini_json_set_u64(object, "tokens_generated", stats->tokens_generated);
+	infini_json_set_u64(object, "bytes_in", stats->bytes_in);
+	infini_json_set_u64(object, "bytes_out", stats->bytes_out);
+	infini_json_set_u64(object, "memory_used_bytes", stats->memory_used_bytes);
+	infini_json_set_u64(object, "memory_peak_bytes", stats->memory_peak_bytes);
+	infini_json_set_u64(object, "memory_failed", stats->memory_failed);
+	infini_json_set_u64(object, "clients", stats->clients);
+	infini_json_set_u64(object, "queues", stats->queues);
+	infini_json_set_u64(object, "buffers", stats->buffers);
+	infini_json_set_u64(object, "programs", stats->programs);
+	infini_json_set_u64(object, "executor_generation", stats->executor_generation);
+	infini_json_set_u64(object, "queue_wait_ns", stats->queue_wait_ns);
+	infini_json_set_u64(object, "queue_wait_p50_ns",
+			    infini_hist_quantile(vdev->queue_wait_hist, 500000));
+	infini_json_set_u64(object, "queue_wait_p99_ns",
+			    infini_hist_quantile(vdev->queue_wait_hist, 990000));
+	for (int i = 0; i < INFINI_HIST_BUCKETS; i++)
+		json_object_array_add(hist, json_object_new_uint64(vdev->queue_wait_hist[i]));
+	json_object_object_add(object, "queue_wait_hist", hist);
+	return object;
+}
+
+struct json_object *infini_json_vdev(const struct infini_admin_vdev *vdev)
+{
+	struct json_object *object = json_object_new_object();
+	char text[32];
+
+	infini_json_set_u64(object, "id", vdev->id);
+	infini_json_set_string(object, "name", vdev->name);
+	infini_json_set_string(object, "device", vdev->device_name);
+	infini_json_set_u64(object, "device_id", vdev->device_id);
+	infini_json_set_u64(object, "weight", vdev->weight);
+	infini_json_set_u64(object, "quantum_ns", vdev->quantum_ns);
+	infini_json_set_u64(object, "memory_limit_bytes", vdev->memory_limit_bytes);
+	infini_json_set_u64(object, "uid", vdev->uid);
+	infini_json_set_u64(object, "gid", vdev->gid);
+	snprintf(text, sizeof(text), "%04o", vdev->mode);
+	infini_json_set_string(object, "mode", text);
+	if (vdev->minor < 0) {
+		json_object_object_add(object, "node", NULL);
+	} else {
+		snprintf(text, sizeof(text), "/dev/infini%u", vdev->id);
+		infini_json_set_string(object, "node", text);
+	}
+	infini_json_set_string(object, "executor", infini_executor_word(vdev->executor));
+	infini_json_set_u64(object, "executor_pid", vdev->executor_pid);
+	json_object_object_add(object, "stats", infini_json_stats(vdev));
+	return object;
+}
+
+struct json_object *infini_json_event(const struct infini_admin_event *event)
+{
+	struct json_object *object = json_object_new_object();
+
+	infini_json_set_u64(object, "time_ns", event->time_ns);
+	infini_json_set_string(object, "event", infini_event_word(event->type));
+	infini_json_set_string(object, event->vdev_id ? "vdev" : "device", event->name);
+	infini_json_set_u64(object, "device_id", event->device_id);
+	if (event->vdev_id)
+		infini_json_set_u64(object, "vdev_id", event->vdev_id);
+	if (event->pid)
+		infini_json_set_u64(object, "pid", event->pid);
+	return object;
+}
+
+static int infini_json_put(struct infini_ctl *ctl, struct json_object *object, int flags)
+{
+	const char *text = json_object_to_json_string_ext(object, flags);
+
+	if (text)
+		puts(text);
+	json_object_put(object);
+	return text ? 0 : infini_fail(ctl, INFINI_EXIT_FAILURE, "no memory for the JSON text");
+}
+
+int infini_json_print(struct infini_ctl *ctl, struct json_object *object)
+{
+	return infini_json_put(ctl, object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+			       JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+int infini_json_print_line(struct infini_ctl *ctl, struct json_object *object)
+{
+	return infini_json_put(ctl, object, JSON_C_TO_STRING_NOSLASHESCAPE);
+}

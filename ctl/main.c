@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* infinictl: find the command, run it, print why it failed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl.h"
+
+const struct infini_command *const infini_commands[] = {
+	&infini_device_list_command,
+	&infini_device_show_command,
+	&infini_vdev_create_command,
+	&infini_vdev_set_command,
+	&infini_vdev_delete_command,
+	&infini_vdev_list_command,
+	&infini_vdev_show_command,
+	&infini_stats_command,
+	&infini_events_command,
+	&infini_help_command,
+	NULL
+};
+
+/* How many words of @argv are @name; 0 when it is another command. */
+static int infini_command_words(const char *name, int argc, char **argv)
+{
+	int words = 0;
+
+	while (*name) {
+		size_t len = strcspn(name, " ");
+
+		if (words + 1 >= argc || strlen(argv[words + 1]) != len ||
+		    strncmp(argv[words + 1], name, len))
+			return 0;
+		words++;
+		name += len + (name[len] == ' ');
+	}
+	return words;
+}
+
+static int infini_fail_unknown_command(struct infini_ctl *ctl, int argc, char **argv)
+{
+	size_t best = 4, distance, len = strlen(argv[1]);
+	const char *near = NULL;
+	char typed[64];
+
+	for (const struct infini_command *const *c = infini_commands; *c; c++)
+		if (!strncmp((*c)->name, argv[1], len) && (*c)->name[len] == ' ' && argc < 3)
+			return infini_fail(ctl, INFINI_EXIT_USAGE,
+					   "%s: say what to do: see infinictl help %s", argv[1],
+					   argv[1]);
+	snprintf(typed, sizeof(typed), "%s%s%s", argv[1], argc > 2 ? " " : "",
+		 argc > 2 ? argv[2] : "");
+	for (const struct infini_command *const *c = infini_commands; *c; c++) {
+		bool two = strchr((*c)->name, ' ');
+
+		distance = infini_near_distance(two ? typed : argv[1], (*c)->name);
+		if (distance >= best)
+			continue;
+		best = distance;
+		near = (*c)->name;
+	}
+	if (near)
+		return infini_fail(ctl, INFINI_EXIT_USAGE,
+				   "no command \"%s\": did you mean \"infinictl %s\"?", typed, near);
+	return infini_fail(ctl, INFINI_EXIT_USAGE,
+			   "no command \"%s\": infinictl help lists the commands", typed);
+}
+
+static int infini_ctl_run(struct infini_ctl *ctl, int argc, char **argv)
+{
+	if (argc < 2)
+		return infini_fail(ctl, INFINI_EXIT_USAGE,
+				   "say what to do: infinictl help lists the commands");
+	if (!strcmp(argv[1], "--version")) {
+		puts("infinictl " INFINI_VERSION);
+		return 0;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return infini_help_command.run(ctl, 1, argv);
+	for (const struct infini_command *const *c = infini_commands; *c; c++) {
+		int words = infini_command_words((*c)->name, argc, argv);
+
+		if (!words)
+			continue;
+		ctl->command = *c;
+		return (*c)->run(ctl, argc - words, argv + words);
+	}
+	return infini_fail_unknown_command(ctl, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	struct infini_ctl ctl = { 0 };
+	int status = infini_ctl_run(&ctl, argc, argv);
+
+	infini_admin_close(ctl.admin);
+	if (!status && (fflush(stdout) || ferror(stdout)))
+		status = infini_fail(&ctl, INFINI_EXIT_FAILURE, "standard output: write error");
+	if (status)
+		fprintf(stderr, "infinictl: %s\n", ctl.error);
+	return status;
+}
