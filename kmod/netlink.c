@@ -21,7 +21,7 @@ static_assert(INFINI_VDEV_WEIGHT_DEFAULT == INFINI_WEIGHT_DEFAULT);
 static_assert(INFINI_VDEV_QUANTUM_MIN_NS == INFINI_QUANTUM_MIN_NS);
 static_assert(INFINI_VDEV_QUANTUM_MAX_NS == INFINI_QUANTUM_MAX_NS);
 static_assert(INFINI_VDEV_QUANTUM_DEFAULT_NS == INFINI_QUANTUM_DEFAULT_NS);
-static_assert(INFINI_NAME_LEN_MAX == INFINI_NAME_MAX - 1);
+static_assert(INFINI_NAME_MAX == INFINI_NAME_LEN_MAX + 1);
 
 static struct genl_family infini_netlink_family;
 

@@ -112,7 +112,8 @@ static const struct {
 	int attr;
 	size_t offset;
 } infini_stats_fields[] = {
-#define FIELD(attr, member)	{ INFINI_A_STATS_##attr, offsetof(struct infini_vdev_stats, member) }
+#define FIELD(attr, member)						\
+	{ INFINI_A_STATS_##attr, offsetof(struct infini_vdev_stats, member) }
 	FIELD(OCCUPANCY_NS, occupancy_ns),
 	FIELD(RUNNABLE_NS, runnable_ns),
 	FIELD(QUEUE_WAIT_NS, queue_wait_ns),

@@ -100,15 +100,11 @@ struct nl_msg *infini_request_new(struct infini_admin *admin, int cmd, int flags
 int infini_request_name(struct nl_msg *msg, int name_attr, const char *name, int id_attr,
 			uint32_t id)
 {
-	int err;
-
 	if (!name)
-		err = nla_put_u32(msg, id_attr, id);
-	else if (strnlen(name, INFINI_NAME_MAX) == INFINI_NAME_MAX)
+		return infini_nl_errno(nla_put_u32(msg, id_attr, id));
+	if (strnlen(name, INFINI_NAME_MAX) == INFINI_NAME_MAX)
 		return -ENAMETOOLONG;
-	else
-		err = nla_put_string(msg, name_attr, name);
-	return infini_nl_errno(err);
+	return infini_nl_errno(nla_put_string(msg, name_attr, name));
 }
 
 void infini_error_parse(struct infini_admin *admin, struct nlattr *attrs, int len)

@@ -6,7 +6,7 @@
  *
  * An object is named by its name or, without one, by its id. Values of 64 bits are in units that
  * their names end with; times are of CLOCK_MONOTONIC. A refused request carries a sentence in its
- * extended acknowledgement.
+ * extended ack.
  */
 #ifndef _UAPI_LINUX_INFINI_NETLINK_H
 #define _UAPI_LINUX_INFINI_NETLINK_H
