@@ -1,69 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Who runs next on a device, and for how long: weighted fair sharing by virtual time with
- * virtual deadlines (the EEVDF family: Stoica and Abdel-Wahab, 1995), in two levels: the vdevs of
- * a device, then the queues of a vdev.
+ * virtual deadlines (see level.h), in two levels: the vdevs of a device, then the queues of a
+ * vdev.
  *
  * Pure decisions: no lock (the caller holds the device's), no allocation (the caller embeds the
- * nodes), no clock (@now_ns never falls), no floating point. Every function is O(log n).
+ * nodes), no clock (@now_ns never falls), no floating point. Every function is O(log n) in vdevs
+ * and queues, times the slots of the device.
  *
  * Words: a vdev is *runnable* while it has a ready queue and its executor can take work. It is
  * *running* while its executor holds a slot: from infini_sched_pick() to infini_sched_put().
- * Virtual time of an entity advances by occupancy * INFINI_WEIGHT_UNIT / weight.
  */
 #ifndef INFINI_CORE_SCHED_H
 #define INFINI_CORE_SCHED_H
 
+#include "level.h"
 #include "port.h"
-#include "tree.h"
 
-#define INFINI_WEIGHT_MIN	1u
-#define INFINI_WEIGHT_MAX	10000u
-#define INFINI_WEIGHT_DEFAULT	100u
-#define INFINI_WEIGHT_UNIT	10000u	/* keeps integer virtual time exact at every weight */
 #define INFINI_QUANTUM_MIN_NS	100000ull
 #define INFINI_QUANTUM_MAX_NS	1000000000ull
 #define INFINI_QUANTUM_DEFAULT_NS 2000000ull
 #define INFINI_SCHED_NEVER	U64_MAX
-
-/**
- * struct infini_sched_entity - what one level shares time between
- * @node: in the tree of runnable entities that are not running
- * @weight: INFINI_WEIGHT_MIN..INFINI_WEIGHT_MAX
- * @slice_ns: what one virtual deadline is worth: the quantum
- * @vruntime: service received, in virtual time of the level
- * @deadline: virtual deadline of the present request
- * @lag: at the time the entity was last runnable: level's virtual time minus @vruntime
- * @vtime_left: the level's virtual time at that moment
- * @queued: in the tree
- * @active: counts in the level's load: queued or running
- */
-struct infini_sched_entity {
-	struct infini_tree_node node;
-	u32 weight;
-	u64 slice_ns;
-	s64 vruntime;
-	s64 deadline;
-	s64 lag;
-	s64 vtime_left;
-	bool queued;
-	bool active;
-};
-
-/**
- * struct infini_sched_level - entities that share one thing
- * @tree: runnable, not running, ordered so that the eligible entity with the earliest virtual
- *	deadline is found in O(log n)
- * @vtime: virtual time of the level, never falls
- * @load: sum of weights of active entities
- * @nr_active: how many
- */
-struct infini_sched_level {
-	struct infini_tree tree;
-	s64 vtime;
-	u64 load;
-	u32 nr_active;
-};
 
 /**
  * struct infini_sched_vdev - a vdev as the scheduler sees it; embedded in the vdev
@@ -75,12 +32,15 @@ struct infini_sched_level {
  * @yield_asked: has been told to yield in this slice
  * @throttled: may not be picked though runnable; the seam for caps and token rates
  * @slice_start_ns: when this slice began
- * @charged_ns: up to when it has been charged
+ * @charged_ns: up to when infini_sched_charge() has reported
  * @occupancy_ns: sum over all slices
- * @runnable_ns: time with work, running or not
- * @runnable_since_ns: start of the present stretch, 0 if none
+ * @runnable_ns: time with work, running or not, up to the present stretch
+ * @runnable_since_ns: start of the present stretch
+ * @has_work: in such a stretch
  * @slices: how many
- * @run_link: in the scheduler's list of running vdevs
+ * @synced_lag: what it was owed when it was last synced, in virtual time
+ * @run_next: in the scheduler's list of running vdevs
+ * @run_prev: in the scheduler's list of running vdevs
  */
 struct infini_sched_vdev {
 	struct infini_sched_entity se;
@@ -90,12 +50,14 @@ struct infini_sched_vdev {
 	bool running;
 	bool yield_asked;
 	bool throttled;
+	bool has_work;
 	u64 slice_start_ns;
 	u64 charged_ns;
 	u64 occupancy_ns;
 	u64 runnable_ns;
 	u64 runnable_since_ns;
 	u64 slices;
+	s64 synced_lag;
 	struct infini_sched_vdev *run_next;
 	struct infini_sched_vdev *run_prev;
 };
@@ -115,12 +77,16 @@ struct infini_sched_queue {
  * @level: its vdevs
  * @slots: executors that run at once
  * @nr_running: slots taken
+ * @nr_asked: running vdevs that have been asked to yield
+ * @synced_ns: up to when virtual times and occupancies are right
  * @running: head of the list of running vdevs
  */
 struct infini_sched {
 	struct infini_sched_level level;
 	u32 slots;
 	u32 nr_running;
+	u32 nr_asked;
+	u64 synced_ns;
 	struct infini_sched_vdev *running;
 };
 
@@ -135,6 +101,13 @@ void infini_sched_vdev_set(struct infini_sched *s, struct infini_sched_vdev *v, 
 /* The executor of @v can take work, or no longer can. Offline does not end a slice: put() does. */
 void infini_sched_vdev_online(struct infini_sched *s, struct infini_sched_vdev *v, bool online,
 			      u64 now_ns);
+
+/*
+ * @v may not be picked although it is runnable, or may again; if it runs, infini_sched_preempt()
+ * names it.
+ */
+void infini_sched_vdev_throttle(struct infini_sched *s, struct infini_sched_vdev *v,
+				bool throttled, u64 now_ns);
 
 /* Queue @q of @v has a job that can be dispatched (@ready), or no more. Idempotent. */
 void infini_sched_queue_ready(struct infini_sched *s, struct infini_sched_vdev *v,
@@ -161,14 +134,16 @@ void infini_sched_put(struct infini_sched *s, struct infini_sched_vdev *v, u64 n
 
 /*
  * May @v, running, go on with another job in the same slice? False when its quantum is used up or
- * its yield was asked for, and somebody else could run instead.
+ * its yield was asked for, and somebody else could run instead; false when it is throttled. True
+ * withdraws the asking: what runs next has not been asked.
  */
 bool infini_sched_may_continue(struct infini_sched *s, struct infini_sched_vdev *v, u64 now_ns);
 
 /*
  * Which running vdev should be asked to yield now, because its quantum is up and another waits,
- * or because a waiting vdev with an earlier deadline woke up? Marks it asked. NULL for none; call
- * again until NULL.
+ * or because a vdev that woke up is owed service and has an earlier deadline? Marks it asked.
+ * NULL for none; call again until NULL. Two vdevs that never sleep thus change at most once in a
+ * quantum: only who has slept can end another's quantum early.
  */
 struct infini_sched_vdev *infini_sched_preempt(struct infini_sched *s, u64 now_ns);
 
