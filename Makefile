@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Infini: make, make demo, make check, make install, make clean. See README.md.
+#
+# By default everything is built in and for the project's own machines: a Debian userland and
+# stock kernels, fetched once and cached. HOST=1 builds with and for the running system.
+#
+#	V=1		show commands
+#	LAYER=name	make check: only this layer (make check LAYER=help lists them)
+#	MODEL=...	make demo: stories (default), smollm2, or a path to a GGUF
+#	HOST=1		the running system instead of the virtual machine
+#	KERNEL=key	which stock kernel: a row of tests/vm/kernels.tab (default 6.12)
+#	DESTDIR=, PREFIX=	make install
+
+KERNEL ?= 6.12
+PREFIX ?= /usr/local
+Q := $(if $(V),,@)
+MAKEFLAGS += --no-print-directory
+BUILD := build
+
+export V PREFIX DESTDIR
+
+ifdef HOST
+inside :=
+KDIR ?= /lib/modules/$(shell uname -r)/build
+kdir = $(KDIR)
+else
+inside := tests/vm/chroot --
+kdir = $(shell tests/vm/fetch-kernel $(KERNEL) --print KDIR)
+endif
+
+PARTS := lib daemon ctl frontends/ggml
+
+all: module user
+
+# The first thing on a new machine: what we build with and in.
+ready:
+ifndef HOST
+	$(Q)tests/vm/deps
+	$(Q)tests/vm/fetch-kernel $(KERNEL)
+	$(Q)tests/vm/root
+endif
+
+# Out of a copy, so that the source tree stays as it is.
+module: ready
+	$(Q)tests/vm/build-module $(BUILD)/kmod "$(kdir)"
+
+user: ready
+	$(Q)$(inside) $(MAKE) user-parts V=$(V)
+
+user-parts: $(PARTS:%=part-%)
+
+part-%:
+	$(Q)$(MAKE) -C $* all
+
+part-daemon part-ctl: part-lib
+
+demo: all
+	$(Q)tests/demo/run $(if $(HOST),--host) $(if $(MODEL),--model "$(MODEL)")
+
+check: ready
+	$(Q)python3 tests/check.py $(if $(LAYER),--layer "$(LAYER)")
+
+install: all
+	$(Q)for part in $(PARTS); do $(MAKE) -C $$part install || exit 1; done
+	$(Q)install -d "$(DESTDIR)$(PREFIX)/share/doc/infini"
+	$(Q)install -m 644 README.md LICENSE docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/infini/"
+	$(Q)install -D -m 644 $(BUILD)/kmod/infini.ko \
+		"$(DESTDIR)/lib/modules/$$(modinfo -F vermagic $(BUILD)/kmod/infini.ko | cut -d' ' -f1)/extra/infini.ko"
+	$(Q)$(if $(DESTDIR),,depmod "$$(modinfo -F vermagic $(BUILD)/kmod/infini.ko | cut -d' ' -f1)" || true)
+
+clean:
+	$(Q)rm -rf $(BUILD)
+
+.PHONY: all ready module user user-parts demo check install clean
