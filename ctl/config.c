@@ -34,7 +34,8 @@ static int infini_memory_parse(struct infini_ctl *ctl, const char *word, uint64_
 		break;
 	case -EDOM:
 		return infini_fail(ctl, INFINI_EXIT_USAGE,
-				   "--memory %s: unknown unit: write K, M, G or T, as in 1.5G", word);
+				   "--memory %s: unknown unit: write K, M, G or T, as in 1.5G",
+				   word);
 	case -ERANGE:
 		return infini_fail(ctl, INFINI_EXIT_USAGE, "--memory %s: more than 8 EiB", word);
 	default:
