@@ -187,6 +187,13 @@ static const struct file_operations infini_control_fops = {
 	.llseek = noop_llseek,
 };
 
+/* replace_fops() drops the old operations' hold on the module and expects one for the new. */
+static void infini_node_become(struct file *file, const struct file_operations *fops)
+{
+	__module_get(THIS_MODULE);
+	replace_fops(file, fops);
+}
+
 /* Minor 0 is the control node; any other is a vdev's. */
 static int infini_node_open(struct inode *inode, struct file *file)
 {
@@ -196,7 +203,7 @@ static int infini_node_open(struct inode *inode, struct file *file)
 	int err;
 
 	if (!minor) {
-		replace_fops(file, &infini_control_fops);
+		infini_node_become(file, &infini_control_fops);
 		return 0;
 	}
 	vdev = infini_vdev_find(NULL, minor);
@@ -208,7 +215,7 @@ static int infini_node_open(struct inode *inode, struct file *file)
 		return err;
 	file->private_data = client;
 	file->f_mapping = client->mapper.inode->i_mapping;
-	replace_fops(file, &infini_client_fops);
+	infini_node_become(file, &infini_client_fops);
 	return 0;
 }
 
