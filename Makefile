@@ -49,7 +49,7 @@ user: ready
 
 user-parts: $(PARTS:%=part-%)
 
-part-%:
+$(PARTS:%=part-%): part-%:
 	$(Q)$(MAKE) -C $* all
 
 part-daemon part-ctl: part-lib
