@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Rebuilding a graph, segment by segment.
+ *
+ * Each segment has tensors of its own: what it reads from others becomes a leaf. ggml expands a
+ * graph from its nodes, marks all of them to be computed and counts their uses, by which it
+ * decides what to fuse; so nodes are added in order, flags are put back afterwards, and what a
+ * later segment reads is flagged OUTPUT lest a fusion skips writing it.
+ */
+#include "ggml_build.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ggml_rules.h"
+
+#define NO_SEGMENT	UINT32_MAX
+
+struct builder {
+	struct infini_backend *backend;
+	const struct infini_ggml_graph *graph;
+	const struct infini_ggml_plan *plan;
+	const struct infini_backend_binding *bindings;
+	struct infini_ggml_why *why;
+	uint32_t *segment_of;		/* by tensor: of nodes */
+	bool *read_later;		/* by tensor: in a segment after its own */
+	struct ggml_tensor **copies;	/* by tensor, of the segment in work */
+	uint32_t *made_in;		/* by tensor: segment whose copy copies[] holds */
+	uint32_t segment;		/* in work */
+	struct ggml_context *context;
+};
+
+static uint32_t index_of(const struct builder *b, const struct ggml_tensor *t)
+{
+	return (uint32_t)(t - b->graph->tensors);
+}
+
+static bool is_node_here(const struct builder *b, uint32_t index)
+{
+	return b->segment_of[index] == b->segment;
+}
+
+/* ---- what is read when ---- */
+
+static void note_read(struct builder *b, const struct ggml_tensor *t, uint32_t segment)
+{
+	uint32_t index = index_of(b, t);
+
+	if (b->segment_of[index] != NO_SEGMENT && b->segment_of[index] < segment)
+		b->read_later[index] = true;
+	if (t->view_src)
+		note_read(b, t->view_src, segment);
+}
+
+static void note_reads(struct builder *b)
+{
+	uint32_t segment, at;
+	int i;
+
+	memset(b->segment_of, 0xff, b->graph->nr_tensors * sizeof(*b->segment_of));
+	for (segment = 0; segment < b->plan->nr_segments; segment++)
+		for (at = b->plan->first[segment]; at < b->plan->first[segment + 1]; at++)
+			b->segment_of[b->graph->nodes[at]] = segment;
+	for (at = 0; at < b->graph->nr_nodes; at++) {
+		const struct ggml_tensor *t = &b->graph->tensors[b->graph->nodes[at]];
+
+		segment = b->segment_of[b->graph->nodes[at]];
+		for (i = 0; i < GGML_MAX_SRC; i++)
+			if (t->src[i])
+				note_read(b, t->src[i], segment);
+		if (t->view_src)
+			note_read(b, t->view_src, segment);
+	}
+}
+
+/* ---- where tensors lie ---- */
+
+static int refuse(struct builder *b, uint32_t index, const char *reason)
+{
+	infini_ggml_why_set(b->why, "tensor %u: %s", index, reason);
+	return -EINVAL;
+}
+
+static int check_place(struct builder *b, uint32_t index, const struct infini_ggml_buffer *buffer,
+		       const struct ggml_tensor *t)
+{
+	const struct infini_ggml_place *place = &b->graph->places[index];
+	size_t bytes;
+
+	if (!buffer->ggml)
+		return refuse(b, index, "the device does not compute on SHARED memory");
+	if (buffer->is_weights) {
+		if (is_node_here(b, index))
+			return refuse(b, index, "memory of weights is not computed into");
+		if (!infini_ggml_buffer_holds(buffer, place->offset, t))
+			return refuse(b, index, "was not laid out like this in memory of weights");
+	}
+	if (t->view_src)
+		return 0;
+	bytes = ggml_backend_buffer_get_alloc_size(buffer->ggml, t);
+	if (place->offset > ggml_backend_buffer_get_size(buffer->ggml) ||
+	    bytes > ggml_backend_buffer_get_size(buffer->ggml) - place->offset)
+		return refuse(b, index, "takes more room on the device than its buffer has left");
+	return 0;
+}
+
+static int place_copy(struct builder *b, uint32_t index, struct ggml_tensor *copy)
+{
+	const struct infini_ggml_place *place = &b->graph->places[index];
+	const struct infini_ggml_buffer *buffer = b->bindings[place->binding].buffer->priv;
+	enum ggml_status status;
+	int ret = check_place(b, index, buffer, copy);
+
+	if (ret)
+		return ret;
+	if (copy->view_src)
+		status = ggml_backend_view_init(copy);
+	else
+		status = ggml_backend_tensor_alloc(buffer->ggml, copy,
+						   infini_ggml_buffer_at(buffer, place->offset));
+	return status == GGML_STATUS_SUCCESS ? 0 : -ENOMEM;
+}
+
+/* ---- copies ---- */
+
+static int copy_tensor(struct builder *b, uint32_t index, struct ggml_tensor **out);
+
+/* Source i of the node @copy; the sources of a leaf do not matter. */
+static int copy_sources(struct builder *b, uint32_t index, struct ggml_tensor *copy)
+{
+	const struct ggml_tensor *t = &b->graph->tensors[index];
+	int i, ret;
+
+	for (i = 0; i < GGML_MAX_SRC; i++) {
+		if (!t->src[i])
+			continue;
+		if (t->src[i] == t) {
+			copy->src[i] = copy;
+			continue;
+		}
+		ret = copy_tensor(b, index_of(b, t->src[i]), &copy->src[i]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int copy_tensor(struct builder *b, uint32_t index, struct ggml_tensor **out)
+{
+	const struct ggml_tensor *t = &b->graph->tensors[index];
+	struct ggml_tensor *copy;
+	int ret;
+
+	if (b->made_in[index] == b->segment) {
+		*out = b->copies[index];
+		return 0;
+	}
+	copy = ggml_new_tensor(b->context, t->type, GGML_MAX_DIMS, t->ne);
+	memcpy(copy->nb, t->nb, sizeof(copy->nb));
+	/* Without a name ggml would print one for each. */
+	copy->name[0] = 't';
+	b->copies[index] = copy;
+	b->made_in[index] = b->segment;
+	if (t->view_src) {
+		ret = copy_tensor(b, index_of(b, t->view_src), &copy->view_src);
+		if (ret)
+			return ret;
+		copy->view_offs = t->view_offs;
+	}
+	if (is_node_here(b, index)) {
+		copy->op = t->op;
+		copy->flags = t->flags | (b->read_later[index] ? GGML_TENSOR_FLAG_OUTPUT : 0);
+		memcpy(copy->op_params, t->op_params, sizeof(copy->op_params));
+		ret = copy_sources(b, index, copy);
+		if (ret)
+			return ret;
+	}
+	*out = copy;
+	/* Nothing is read or written at an empty tensor. */
+	return b->graph->places[index].bytes ? place_copy(b, index, copy) : 0;
+}
+
+/* ---- segments ---- */
+
+static void count_tensor(struct builder *b, uint32_t index, uint32_t *nr)
+{
+	const struct ggml_tensor *t = &b->graph->tensors[index];
+	int i;
+
+	if (b->made_in[index] == ~b->segment)
+		return;
+	b->made_in[index] = ~b->segment;
+	++*nr;
+	if (t->view_src)
+		count_tensor(b, index_of(b, t->view_src), nr);
+	if (!is_node_here(b, index))
+		return;
+	for (i = 0; i < GGML_MAX_SRC; i++)
+		if (t->src[i])
+			count_tensor(b, index_of(b, t->src[i]), nr);
+}
+
+static int fill_segment(struct builder *b, struct ggml_cgraph *graph)
+{
+	uint32_t first = b->plan->first[b->segment], end = b->plan->first[b->segment + 1], at;
+	struct ggml_tensor *copy;
+	int ret;
+
+	for (at = first; at < end; at++) {
+		uint32_t index = b->graph->nodes[at];
+
+		ret = copy_tensor(b, index, &copy);
+		if (ret)
+			return ret;
+		if (!infini_ggml_is_view_op(copy->op) &&
+		    !ggml_backend_dev_supports_op(b->backend->device, copy)) {
+			infini_ggml_why_set(b->why, "tensor %u: the device does not compute this %s",
+					    index, ggml_op_name(copy->op));
+			return -EOPNOTSUPP;
+		}
+		if (copy->op != GGML_OP_NONE)
+			ggml_build_forward_expand(graph, copy);
+	}
+	for (at = first; at < end; at++) {
+		uint32_t index = b->graph->nodes[at];
+
+		copy = b->copies[index];
+		copy->flags = b->graph->tensors[index].flags |
+			      (b->read_later[index] ? GGML_TENSOR_FLAG_OUTPUT : 0);
+	}
+	return 0;
+}
+
+static int make_segment(struct builder *b, struct infini_ggml_segment *segment, uint64_t *bytes)
+{
+	struct ggml_init_params params = { .no_alloc = true };
+	uint32_t at, nr = 0;
+
+	for (at = b->plan->first[b->segment]; at < b->plan->first[b->segment + 1]; at++)
+		count_tensor(b, b->graph->nodes[at], &nr);
+	params.mem_size = nr * ggml_tensor_overhead() + ggml_graph_overhead_custom(nr, false);
+	segment->context = ggml_init(params);
+	if (!segment->context)
+		return -ENOMEM;
+	*bytes += params.mem_size;
+	segment->graph = ggml_new_graph_custom(segment->context, nr, false);
+	b->context = segment->context;
+	return fill_segment(b, segment->graph);
+}
+
+static int make_segments(struct builder *b, struct infini_ggml_build *build)
+{
+	uint32_t i;
+	int ret;
+
+	note_reads(b);
+	/* Far from every segment's number and from its complement. */
+	memset(b->made_in, 0x7f, b->graph->nr_tensors * sizeof(*b->made_in));
+	for (i = 0; i < b->plan->nr_segments; i++) {
+		b->segment = i;
+		build->nr_segments = i + 1;
+		ret = make_segment(b, &build->segments[i], &build->bytes);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int infini_ggml_build_make(struct infini_backend *backend, const struct infini_ggml_graph *graph,
+			   const struct infini_ggml_plan *plan,
+			   const struct infini_backend_binding *bindings,
+			   struct infini_ggml_build *build, struct infini_ggml_why *why)
+{
+	struct builder b = { .backend = backend, .graph = graph, .plan = plan,
+			     .bindings = bindings, .why = why };
+	uint32_t i;
+	int ret = -ENOMEM;
+
+	memset(build, 0, sizeof(*build));
+	infini_ggml_why_set(why, "no memory for the graph");
+	build->segments = calloc(plan->nr_segments + 1, sizeof(*build->segments));
+	build->serials = calloc(graph->nr_bindings + 1, sizeof(*build->serials));
+	b.segment_of = calloc(graph->nr_tensors, sizeof(*b.segment_of));
+	b.read_later = calloc(graph->nr_tensors, sizeof(*b.read_later));
+	b.copies = calloc(graph->nr_tensors, sizeof(*b.copies));
+	b.made_in = calloc(graph->nr_tensors, sizeof(*b.made_in));
+	if (build->segments && build->serials && b.segment_of && b.read_later && b.copies &&
+	    b.made_in)
+		ret = make_segments(&b, build);
+	for (i = 0; !ret && i < graph->nr_bindings; i++)
+		build->serials[i] =
+			((struct infini_ggml_buffer *)bindings[i].buffer->priv)->serial;
+	free(b.segment_of);
+	free(b.read_later);
+	free(b.copies);
+	free(b.made_in);
+	if (ret)
+		infini_ggml_build_free(build);
+	return ret;
+}
+
+void infini_ggml_build_free(struct infini_ggml_build *build)
+{
+	uint32_t i;
+
+	for (i = 0; i < build->nr_segments; i++)
+		if (build->segments[i].context)
+			ggml_free(build->segments[i].context);
+	free(build->segments);
+	free(build->serials);
+	memset(build, 0, sizeof(*build));
+}

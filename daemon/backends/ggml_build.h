@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A sound graph on real buffers: one ggml_cgraph per segment, ready to compute.
+ */
+#ifndef INFINI_DAEMON_GGML_BUILD_H
+#define INFINI_DAEMON_GGML_BUILD_H
+
+#include "ggml_buffer.h"
+#include "ggml_plan.h"
+
+struct infini_ggml_segment {
+	struct ggml_context *context;
+	struct ggml_cgraph *graph;
+};
+
+/* @nr_segments of them; @serials tells on which buffers, by binding. */
+struct infini_ggml_build {
+	uint32_t nr_segments;
+	struct infini_ggml_segment *segments;
+	uint64_t *serials;
+	uint64_t bytes;			/* of host memory that it takes */
+};
+
+/*
+ * 0, -ENOMEM, -EINVAL where a tensor cannot lie, -EOPNOTSUPP for what the device does not compute.
+ * The bindings are known to be large enough.
+ */
+int infini_ggml_build_make(struct infini_backend *backend, const struct infini_ggml_graph *graph,
+			   const struct infini_ggml_plan *plan,
+			   const struct infini_backend_binding *bindings,
+			   struct infini_ggml_build *build, struct infini_ggml_why *why);
+void infini_ggml_build_free(struct infini_ggml_build *build);
+
+#endif /* INFINI_DAEMON_GGML_BUILD_H */

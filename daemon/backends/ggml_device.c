@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Finding and opening the devices that libggml offers.
+ */
+#include "ggml_device.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+
+/* Longest idle spin of a compute thread, in pauses of some 50 ns: see quieten(). */
+#define SPIN_COUNT	"1000"
+
+/*
+ * By default libgomp's threads spin for up to 16 ms after each parallel region. With several
+ * workers on one CPU that is stolen from whoever holds the slot; the gap between two segments is
+ * a few microseconds. libgomp reads its environment in a constructor, so this one has to run
+ * before it: the object is linked with -z initfirst.
+ */
+__attribute__((constructor)) static void quieten(void)
+{
+	setenv("GOMP_SPINCOUNT", SPIN_COUNT, 0);
+}
+
+void infini_ggml_log(infini_backend_log_fn log, int priority, const char *format, ...)
+{
+	char line[200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	log(priority, line);
+}
+
+/* libggml has one log for the process, and a worker has one backend. */
+static infini_backend_log_fn library_log;
+
+/* What ggml says of tensors contains names that clients chose: only its warnings, made printable. */
+static void relay(enum ggml_log_level level, const char *text, void *user_data)
+{
+	char line[200];
+	size_t i;
+
+	(void)user_data;
+	if (!library_log || (level != GGML_LOG_LEVEL_WARN && level != GGML_LOG_LEVEL_ERROR))
+		return;
+	for (i = 0; text[i] && i < sizeof(line) - 1; i++)
+		line[i] = isprint((unsigned char)text[i]) ? text[i] : ' ';
+	while (i && line[i - 1] == ' ')
+		i--;
+	line[i] = '\0';
+	if (i)
+		infini_ggml_log(library_log, level == GGML_LOG_LEVEL_ERROR ? LOG_ERR : LOG_WARNING,
+				"libggml: %s", line);
+}
+
+static void last_words(const char *message)
+{
+	if (library_log)
+		infini_ggml_log(library_log, LOG_CRIT, "libggml aborts: %s", message);
+}
+
+static void library_load(infini_backend_log_fn log)
+{
+	/* A plugin named there would be a client of ours, or anything else. */
+	unsetenv("GGML_BACKEND_PATH");
+	library_log = log;
+	ggml_log_set(relay, NULL);
+	ggml_set_abort_callback(last_words);
+	ggml_backend_load_all();
+}
+
+/* ---- what a device is ---- */
+
+/* Why this device is not offered, or NULL. */
+static const char *unfit(ggml_backend_dev_t device)
+{
+	const char *reg = ggml_backend_reg_name(ggml_backend_dev_backend_reg(device));
+
+	if (!strcasecmp(reg, "rpc"))
+		return "another machine's devices belong to that machine";
+	if (!strncasecmp(reg, "infini", 6))
+		return "that is a vdev";
+	switch (ggml_backend_dev_type(device)) {
+	case GGML_BACKEND_DEVICE_TYPE_CPU:
+	case GGML_BACKEND_DEVICE_TYPE_GPU:
+	case GGML_BACKEND_DEVICE_TYPE_IGPU:
+		return NULL;
+	case GGML_BACKEND_DEVICE_TYPE_ACCEL:
+		return "it only helps the CPU, and would change its results";
+	default:
+		return "it stands for other devices";
+	}
+}
+
+/* "vulkan0": the registry's name in lower case, and the number in that registry. */
+static bool device_name(ggml_backend_dev_t device, char *name, size_t bytes)
+{
+	ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(device);
+	const char *from = ggml_backend_reg_name(reg);
+	size_t i, n = ggml_backend_reg_dev_count(reg), at = 0;
+
+	for (i = 0; from[i] && at < bytes - 1; i++)
+		if (isalnum((unsigned char)from[i]))
+			name[at++] = (char)tolower((unsigned char)from[i]);
+	for (i = 0; i < n && ggml_backend_reg_dev_get(reg, i) != device; i++)
+		;
+	return (size_t)snprintf(name + at, bytes - at, "%zu", i) < bytes - at;
+}
+
+static void describe_kind(struct infini_ggml_kind *kind, ggml_backend_buffer_type_t type,
+			  uint32_t flags)
+{
+	size_t most = ggml_backend_buft_get_max_size(type);
+
+	kind->type = type;
+	kind->info.flags = flags;
+	kind->info.alignment = ggml_backend_buft_get_alignment(type);
+	kind->info.max_bytes = most >= SIZE_MAX / 2 ? 0 : most;
+	snprintf((char *)kind->info.name, sizeof(kind->info.name), "%s",
+		 ggml_backend_buft_name(type));
+}
+
+static uint32_t describe_kinds(ggml_backend_dev_t device, struct infini_ggml_kind *kinds)
+{
+	bool is_cpu = ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
+	ggml_backend_dev_get_extra_bufts_t extra;
+	ggml_backend_buffer_type_t *types;
+	uint32_t nr = 1;
+
+	describe_kind(&kinds[0], ggml_backend_dev_buffer_type(device),
+		      is_cpu ? INFINI_MEMORY_F_UNIFIED : 0);
+	extra = (ggml_backend_dev_get_extra_bufts_t)ggml_backend_reg_get_proc_address(
+		ggml_backend_dev_backend_reg(device), "ggml_backend_dev_get_extra_bufts");
+	for (types = extra ? extra(device) : NULL; types && *types; types++)
+		if (nr < INFINI_MEMORY_KINDS_MAX)
+			describe_kind(&kinds[nr++], *types, INFINI_MEMORY_F_WEIGHTS);
+	return nr;
+}
+
+static void describe(ggml_backend_dev_t device, struct infini_backend_device *out)
+{
+	bool is_cpu = ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
+	struct infini_ggml_kind kinds[INFINI_MEMORY_KINDS_MAX] = { 0 };
+	size_t available, total;
+	uint32_t i;
+
+	snprintf(out->description, sizeof(out->description), "%s",
+		 ggml_backend_dev_description(device));
+	out->device_class = is_cpu ? INFINI_CLASS_CPU : INFINI_CLASS_GPU;
+	out->level = INFINI_LEVEL_SEGMENT;
+	out->slots = 1;
+	ggml_backend_dev_memory(device, &available, &total);
+	out->memory_bytes = total;
+	out->nr_kinds = describe_kinds(device, kinds);
+	for (i = 0; i < out->nr_kinds; i++)
+		out->kinds[i] = kinds[i].info;
+}
+
+int infini_ggml_device_probe(infini_backend_found_fn found, void *arg, infini_backend_log_fn log)
+{
+	const char *problem;
+	size_t i;
+	int ret;
+
+	library_load(log);
+	for (i = 0; i < ggml_backend_dev_count(); i++) {
+		ggml_backend_dev_t device = ggml_backend_dev_get(i);
+		struct infini_backend_device out = { 0 };
+
+		problem = unfit(device);
+		if (!problem && !device_name(device, out.name, sizeof(out.name)))
+			problem = "its name is too long";
+		if (problem) {
+			infini_ggml_log(log, LOG_INFO, "ggml device %s is left out: %s",
+					ggml_backend_dev_name(device), problem);
+			continue;
+		}
+		describe(device, &out);
+		ret = found(&out, arg);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* ---- threads ---- */
+
+void infini_ggml_threads_set(struct infini_backend *backend, uint32_t threads)
+{
+	struct infini_ggml_threads *t = &backend->threads;
+
+	if (!t->set)
+		return;
+	if (!threads || threads > t->most)
+		threads = t->most;
+	if (threads == t->current)
+		return;
+	t->set(backend->stream, (int)threads);
+	t->current = threads;
+}
+
+static int threads_open(struct infini_backend *backend, uint32_t most)
+{
+	ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(backend->device);
+	struct infini_ggml_threads *t = &backend->threads;
+	struct ggml_threadpool_params params;
+
+	t->set = (ggml_backend_set_n_threads_t)ggml_backend_reg_get_proc_address(
+		reg, "ggml_backend_set_n_threads");
+	if (!backend->is_cpu || !t->set)
+		return 0;
+	t->most = most < 1 ? 1 : most > GGML_MAX_N_THREADS ? GGML_MAX_N_THREADS : most;
+	*(void **)&t->use = ggml_backend_reg_get_proc_address(reg,
+							      "ggml_backend_cpu_set_threadpool");
+	*(void **)&t->create = ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_new");
+	*(void **)&t->destroy = ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_free");
+	if (t->use && t->create && t->destroy) {
+		/* Without a pool ggml makes one for every segment. poll = 0: sleep, never spin. */
+		ggml_threadpool_params_init(&params, (int)t->most);
+		params.poll = 0;
+		t->pool = t->create(&params);
+		if (!t->pool)
+			return -ENOMEM;
+		t->use(backend->stream, t->pool);
+	}
+	infini_ggml_threads_set(backend, 0);
+	return 0;
+}
+
+/* ---- opening ---- */
+
+static ggml_backend_dev_t find(const char *name)
+{
+	char other[INFINI_NAME_MAX];
+	size_t i;
+
+	for (i = 0; i < ggml_backend_dev_count(); i++) {
+		ggml_backend_dev_t device = ggml_backend_dev_get(i);
+
+		if (!unfit(device) && device_name(device, other, sizeof(other)) &&
+		    !strcmp(other, name))
+			return device;
+	}
+	return NULL;
+}
+
+static int kinds_open(struct infini_backend *backend)
+{
+	uint32_t i;
+
+	backend->nr_kinds = describe_kinds(backend->device, backend->kinds);
+	for (i = 0; i < backend->nr_kinds; i++) {
+		backend->kinds[i].blank = ggml_backend_buft_alloc_buffer(backend->kinds[i].type, 0);
+		if (!backend->kinds[i].blank)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int infini_ggml_device_open(const struct infini_backend_open *open,
+			    struct infini_backend **backend)
+{
+	struct infini_backend *b;
+	int ret = -ENOMEM;
+
+	/* The Vulkan loader would start every driver only to be ignored. */
+	if (strncmp(open->device, "vulkan", 6))
+		setenv("VK_LOADER_DRIVERS_DISABLE", "*", 1);
+	library_load(open->log);
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	b->log = open->log;
+	b->device = find(open->device);
+	if (!b->device) {
+		infini_ggml_log(open->log, LOG_ERR, "libggml has no device \"%s\" any more",
+				open->device);
+		ret = -ENODEV;
+		goto fail;
+	}
+	b->is_cpu = ggml_backend_dev_type(b->device) == GGML_BACKEND_DEVICE_TYPE_CPU;
+	b->stream = ggml_backend_dev_init(b->device, NULL);
+	if (!b->stream) {
+		infini_ggml_log(open->log, LOG_ERR, "libggml cannot start device \"%s\"",
+				open->device);
+		ret = -EIO;
+		goto fail;
+	}
+	ret = kinds_open(b);
+	if (!ret)
+		ret = threads_open(b, open->threads_max);
+	if (ret)
+		goto fail;
+	*backend = b;
+	return 0;
+fail:
+	infini_ggml_device_close(b);
+	return ret;
+}
+
+void infini_ggml_device_close(struct infini_backend *backend)
+{
+	uint32_t i;
+
+	for (i = 0; i < backend->nr_kinds; i++)
+		ggml_backend_buffer_free(backend->kinds[i].blank);
+	if (backend->stream)
+		ggml_backend_free(backend->stream);
+	if (backend->threads.pool)
+		backend->threads.destroy(backend->threads.pool);
+	free(backend->scratch);
+	free(backend);
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Cutting a graph into segments.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ggml_plan.h"
+#include "ggml_rules.h"
+
+/*
+ * A CPU segment should end within half a millisecond, a quarter of the default quantum. The
+ * rates are those of one slow core, so that real segments are shorter rather than longer.
+ */
+#define SEGMENT_NS		400000
+#define NODE_NS			500
+#define CPU_OPS_PER_NS		8
+#define CPU_BYTES_PER_NS	6
+
+/* A launch costs a GPU some 10 us of its queue: cut at layers, and not at small ones. */
+#define SEGMENT_LAUNCHES	20
+
+static uint64_t traffic(const struct ggml_tensor *t)
+{
+	uint64_t bytes = ggml_nbytes(t);
+	int i;
+
+	/* These touch the rows they name, not the whole of the table. */
+	if (t->op == GGML_OP_GET_ROWS)
+		return 2 * bytes;
+	if (t->op == GGML_OP_SET_ROWS)
+		return 2 * ggml_nbytes(t->src[0]);
+	for (i = 0; i < GGML_MAX_SRC; i++)
+		if (t->src[i])
+			bytes += ggml_nbytes(t->src[i]);
+	return bytes;
+}
+
+uint64_t infini_ggml_plan_cost(const struct ggml_tensor *t)
+{
+	double work = 0;
+	uint64_t by_work, by_bytes;
+
+	if (infini_ggml_is_view_op(t->op))
+		return 0;
+	switch (t->op) {
+	case GGML_OP_MUL_MAT:
+	case GGML_OP_MUL_MAT_ID:
+	case GGML_OP_OUT_PROD:
+		work = 2.0 * ggml_nelements(t) * t->src[0]->ne[t->op == GGML_OP_OUT_PROD];
+		break;
+	case GGML_OP_FLASH_ATTN_EXT:
+		work = 4.0 * ggml_nelements(t->src[0]) * t->src[1]->ne[1];
+		break;
+	default:
+		work = 4.0 * ggml_nelements(t);
+	}
+	/* Work above 2^62 ns is as long as any. */
+	by_work = work < 1e18 ? (uint64_t)(work / CPU_OPS_PER_NS) : UINT64_MAX / 4;
+	by_bytes = traffic(t) / CPU_BYTES_PER_NS;
+	return NODE_NS + (by_work > by_bytes ? by_work : by_bytes);
+}
+
+/* @next reads what @t has made, perhaps through a view. */
+static bool feeds(const struct ggml_tensor *t, const struct ggml_tensor *next)
+{
+	int i;
+
+	for (i = 0; i < GGML_MAX_SRC; i++)
+		if (next->src[i] && (next->src[i] == t || next->src[i]->view_src == t))
+			return true;
+	return false;
+}
+
+/*
+ * Backends fuse runs of nodes. On the CPU that is a norm and the product after it; on others
+ * additions, rotations with their store and the choice of experts as well, so there a segment
+ * ends only where a layer or its attention begins with a norm, and after a store.
+ */
+static bool may_cut(const struct ggml_tensor *last, const struct ggml_tensor *next, bool is_cpu)
+{
+	if (is_cpu)
+		return !((last->op == GGML_OP_RMS_NORM || last->op == GGML_OP_NORM) &&
+			 feeds(last, next));
+	return next->op == GGML_OP_RMS_NORM || next->op == GGML_OP_NORM ||
+	       ((last->op == GGML_OP_SET_ROWS || last->op == GGML_OP_CPY) && !feeds(last, next));
+}
+
+/* ---- memory that nodes write ---- */
+
+struct span {
+	uint32_t binding;
+	uint64_t from;
+	uint64_t to;
+};
+
+static int compare_spans(const void *x, const void *y)
+{
+	const struct span *a = x, *b = y;
+
+	if (a->binding != b->binding)
+		return a->binding < b->binding ? -1 : 1;
+	return a->from < b->from ? -1 : a->from > b->from;
+}
+
+/* All that the graph writes, as disjoint spans in order. */
+static struct span *written_spans(const struct infini_ggml_graph *graph, uint32_t *nr)
+{
+	struct span *spans = calloc(graph->nr_nodes + 1, sizeof(*spans));
+	uint32_t i, n = 0, out = 0;
+
+	if (!spans)
+		return NULL;
+	for (i = 0; i < graph->nr_nodes; i++) {
+		const struct infini_ggml_place *place = &graph->places[graph->nodes[i]];
+
+		if (!infini_ggml_is_view_op(graph->tensors[graph->nodes[i]].op))
+			spans[n++] = (struct span){ place->binding, place->offset,
+						    place->offset + place->bytes };
+	}
+	qsort(spans, n, sizeof(*spans), compare_spans);
+	for (i = 0; i < n; i++) {
+		if (out && spans[out - 1].binding == spans[i].binding &&
+		    spans[i].from <= spans[out - 1].to) {
+			if (spans[out - 1].to < spans[i].to)
+				spans[out - 1].to = spans[i].to;
+		} else {
+			spans[out++] = spans[i];
+		}
+	}
+	*nr = out;
+	return spans;
+}
+
+static bool is_written(const struct span *spans, uint32_t nr, const struct infini_ggml_place *place)
+{
+	uint32_t low = 0, high = nr, mid;
+
+	/* The last span that begins before the end of the place. */
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (spans[mid].binding < place->binding ||
+		    (spans[mid].binding == place->binding &&
+		     spans[mid].from < place->offset + place->bytes))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low && spans[low - 1].binding == place->binding &&
+	       spans[low - 1].to > place->offset;
+}
+
+/* ---- the cuts ---- */
+
+struct planner {
+	const struct infini_ggml_graph *graph;
+	struct infini_ggml_plan *plan;
+	const struct span *spans;
+	uint32_t nr_spans;
+	bool is_cpu;
+	uint32_t first;			/* node that the open segment began with */
+	uint64_t cost;			/* of the open segment: nanoseconds or launches */
+	uint32_t last;			/* last node in it that computes, or INFINI_GGML_NONE */
+};
+
+/* A node of the open segment writes into @place. */
+static bool written_here(const struct planner *p, uint32_t node, const struct infini_ggml_place *place)
+{
+	const struct infini_ggml_graph *graph = p->graph;
+	uint32_t i;
+
+	for (i = p->first; i < node; i++)
+		if (!infini_ggml_is_view_op(graph->tensors[graph->nodes[i]].op) &&
+		    infini_ggml_places_overlap(&graph->places[graph->nodes[i]], place))
+			return true;
+	return false;
+}
+
+static void cut_before(struct planner *p, uint32_t node)
+{
+	p->plan->first[p->plan->nr_segments++] = p->first;
+	p->first = node;
+	p->cost = 0;
+	p->last = INFINI_GGML_NONE;
+}
+
+static void plan_node(struct planner *p, uint32_t node)
+{
+	const struct infini_ggml_graph *graph = p->graph;
+	const struct ggml_tensor *t = &graph->tensors[graph->nodes[node]];
+	struct infini_ggml_demand d = infini_ggml_rule_demand(t);
+	uint64_t cost, limit = p->is_cpu ? SEGMENT_NS : SEGMENT_LAUNCHES;
+	struct infini_ggml_check *check = NULL;
+
+	if (infini_ggml_is_view_op(t->op))
+		return;
+	cost = p->is_cpu ? infini_ggml_plan_cost(t) : 1;
+	if (p->last != INFINI_GGML_NONE && p->cost + (p->is_cpu ? cost : 0) >= limit &&
+	    may_cut(&graph->tensors[graph->nodes[p->last]], t, p->is_cpu))
+		cut_before(p, node);
+	if (d.content != INFINI_GGML_CONTENT_FREE) {
+		const struct infini_ggml_place *src = &graph->places[t->src[d.src] - graph->tensors];
+
+		check = &p->plan->checks[p->plan->nr_checks++];
+		check->tensor = graph->nodes[node];
+		check->stable = !is_written(p->spans, p->nr_spans, src);
+		if (!check->stable && written_here(p, node, src))
+			cut_before(p, node);
+		check->segment = p->plan->nr_segments;
+	}
+	p->cost += cost;
+	p->last = node;
+}
+
+int infini_ggml_plan_make(const struct infini_ggml_graph *graph, bool is_cpu,
+			  struct infini_ggml_plan *plan)
+{
+	struct planner p = { .graph = graph, .plan = plan, .is_cpu = is_cpu,
+			     .last = INFINI_GGML_NONE };
+	struct span *spans = written_spans(graph, &p.nr_spans);
+	uint32_t i;
+
+	memset(plan, 0, sizeof(*plan));
+	plan->first = calloc(graph->nr_nodes + 2, sizeof(*plan->first));
+	plan->checks = calloc(graph->nr_nodes + 1, sizeof(*plan->checks));
+	if (!spans || !plan->first || !plan->checks) {
+		free(spans);
+		infini_ggml_plan_free(plan);
+		return -ENOMEM;
+	}
+	p.spans = spans;
+	for (i = 0; i < graph->nr_nodes; i++)
+		plan_node(&p, i);
+	if (graph->nr_nodes)
+		cut_before(&p, graph->nr_nodes);
+	plan->first[plan->nr_segments] = graph->nr_nodes;
+	free(spans);
+	return 0;
+}
+
+void infini_ggml_plan_free(struct infini_ggml_plan *plan)
+{
+	free(plan->first);
+	free(plan->checks);
+	memset(plan, 0, sizeof(*plan));
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where a graph is cut into segments, and what must be looked at before each of them.
+ *
+ * A plan depends on the graph and on the class of the device alone, so a graph is always cut at
+ * the same places, whether somebody waits or not: that is what keeps the bits the same.
+ */
+#ifndef INFINI_DAEMON_GGML_PLAN_H
+#define INFINI_DAEMON_GGML_PLAN_H
+
+#include "ggml_validate.h"
+
+/* An operation whose index tensor is checked before it runs. */
+struct infini_ggml_check {
+	uint32_t tensor;		/* the operation, an index into graph->tensors */
+	uint32_t segment;		/* that it is in */
+	/* No node writes into the index tensor: one look per run is enough. */
+	bool stable;
+};
+
+/**
+ * struct infini_ggml_plan
+ * @nr_segments: 0 for a graph in which nothing is computed
+ * @first: nr_segments + 1 positions in graph->nodes
+ * @checks: in the order of segments
+ */
+struct infini_ggml_plan {
+	uint32_t nr_segments;
+	uint32_t nr_checks;
+	uint32_t *first;
+	struct infini_ggml_check *checks;
+};
+
+/* 0 or -ENOMEM */
+int infini_ggml_plan_make(const struct infini_ggml_graph *graph, bool is_cpu,
+			  struct infini_ggml_plan *plan);
+void infini_ggml_plan_free(struct infini_ggml_plan *plan);
+
+/* What one CPU thread may need for @t, by arithmetic and memory traffic; nanoseconds. */
+uint64_t infini_ggml_plan_cost(const struct ggml_tensor *t);
+
+#endif /* INFINI_DAEMON_GGML_PLAN_H */
