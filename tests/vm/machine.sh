@@ -26,7 +26,7 @@ machine_prepare()
 
 machine_cleanup()
 {
-	[ -z "$vm_pid" ] || kill -KILL "$vm_pid" 2>/dev/null || true
+	[ -z "$vm_pid" ] || kill -KILL -- "-$vm_pid" 2>/dev/null || true
 	rm -rf "$vm_ctl"
 }
 
@@ -35,9 +35,27 @@ machine_stop()
 	if [ -n "$vm_pid" ]; then
 		kill -TERM "$vm_pid" 2>/dev/null || true
 		wait "$vm_pid" 2>/dev/null || true
-		vm_pid=
 	fi
 	exit "$1"
+}
+
+# machine_bind DIR[:PATH]: one more row of the caller's list "binds".
+machine_bind()
+{
+	local source target
+
+	source=$(realpath -e "${1%%:*}" 2>/dev/null) || die 2 "--bind $1: does not exist"
+	[ -d "$source" ] || die 2 "--bind $1: not a directory"
+	target=${1#*:}
+	[[ $target == /* && $1 == *:* ]] || target=$source
+	binds+=("$source:$target")
+}
+
+# The guest's terminal takes after ours.
+machine_terminal()
+{
+	printf '%s %s\n' "${TERM:-dumb}" \
+		"$(stty size 2>/dev/null </dev/tty || echo 24 80)" >"$vm_ctl/tty"
 }
 
 # machine_command CMD ARG...: what the guest runs, in our directory if it is shown there.
@@ -58,10 +76,14 @@ machine_wait()
 	# an end of input would make the emulator close the guest's output port
 	mkfifo "$vm_ctl/input"
 	exec 8<>"$vm_ctl/input"
+	# its own process group, so that nothing of it can stay behind
+	set -m
 	timeout --foreground -k 5 "$seconds" "$@" <&8 &
 	vm_pid=$!
+	set +m
 	vm_emulator_status=0
 	wait "$vm_pid" || vm_emulator_status=$?
+	kill -KILL -- "-$vm_pid" 2>/dev/null || true
 	vm_pid=
 }
 
