@@ -54,23 +54,35 @@ void infini_crew_want(struct infini_crew *crew, uint32_t vdev_id, uint32_t devic
 
 /* ---- starting ------------------------------------------------------------------------ */
 
+static int64_t backoff_ns(unsigned int crashes)
+{
+	int64_t ns = BACKOFF_FIRST_NS;
+
+	while (--crashes && ns < BACKOFF_MAX_NS)
+		ns *= 2;
+	return ns < BACKOFF_MAX_NS ? ns : BACKOFF_MAX_NS;
+}
+
 static void start_failed(struct infini_crew_member *member, int error)
 {
 	const char *name = member->vdev_name;
+	int64_t pause = BUSY_RETRY_NS;
 
 	switch (error) {
 	case -EBUSY:
 		/* The dead worker's slot is not free yet, or somebody else was faster. */
-		member->not_before_ns = infini_clock_ns() + BUSY_RETRY_NS;
-		return;
+		break;
 	case -ENOENT:
 	case -ENODEV:
 		infini_debug("vdev %s is gone before its worker started", name);
-		break;
+		member->wanted = false;
+		return;
 	default:
-		infini_err("vdev %s: cannot start a worker: %s", name, strerror(-error));
+		pause = backoff_ns(++member->crashes);
+		infini_err("vdev %s: cannot start a worker: %s; trying again in %lld ms", name,
+			   strerror(-error), (long long)(pause / INFINI_NS_PER_MS));
 	}
-	member->wanted = false;
+	member->not_before_ns = infini_clock_ns() + pause;
 }
 
 static int fork_worker(struct infini_crew_member *member, const struct infini_worker *worker)
@@ -169,15 +181,6 @@ static bool crashed(const struct infini_crew_member *member, int status)
 	       WEXITSTATUS(status) != INFINI_WORKER_GONE;
 }
 
-static int64_t backoff_ns(unsigned int crashes)
-{
-	int64_t ns = BACKOFF_FIRST_NS;
-
-	while (--crashes && ns < BACKOFF_MAX_NS)
-		ns *= 2;
-	return ns < BACKOFF_MAX_NS ? ns : BACKOFF_MAX_NS;
-}
-
 static void log_crash(const struct infini_crew_member *member, pid_t pid, int status,
 		      int64_t pause_ns)
 {
@@ -186,6 +189,10 @@ static void log_crash(const struct infini_crew_member *member, pid_t pid, int st
 	if (!WIFSIGNALED(status))
 		infini_err("vdev %s: worker %ld failed; another may start in %lld ms",
 			   member->vdev_name, (long)pid, pause_ms);
+	else if (WTERMSIG(status) == SIGKILL)
+		infini_warn("vdev %s: worker %ld was killed: by the module, because a job did not "
+			    "end or the vdev was deleted, or for want of memory; another may start "
+			    "in %lld ms", member->vdev_name, (long)pid, pause_ms);
 	else if (WTERMSIG(status) == SIGSYS)
 		infini_err("vdev %s: worker %ld was killed for a system call that its sandbox "
 			   "forbids; another may start in %lld ms", member->vdev_name, (long)pid,

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Starting, restarting and retiring workers, with processes that only exit. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "crew.h"
+#include "log.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <infini.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MS	1000000LL
+
+static struct infini_crew crew;
+static struct infini_roster roster;
+static struct infini_config config;
+
+/* What stands for libinfini and for the worker. */
+static int create_error;
+static unsigned int creates;
+static enum { EXIT_WITH, DIE_OF, WAIT_FOR_SIGNAL } behaviour;
+static int behaviour_value;
+static struct infini_device_register registered;
+static int register_error;
+
+int infini_executor_create(int fd, uint32_t vdev_id)
+{
+	assert_int_equal(fd, roster.devices[0].fd);
+	assert_int_equal(vdev_id, 5);
+	creates++;
+	return create_error ? create_error : open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+int infini_device_register(int fd, struct infini_device_register *reg)
+{
+	assert_int_equal(fd, 33);
+	registered = *reg;
+	if (register_error)
+		return register_error;
+	reg->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	reg->id = 7;
+	return 0;
+}
+
+static void leave(int signal)
+{
+	_exit(signal == SIGUSR1 ? 0 : 9);
+}
+
+_Noreturn void infini_worker_main(const struct infini_worker *worker)
+{
+	if (strcmp(worker->device, "null0") || strcmp(worker->backend, "null") ||
+	    strcmp(worker->vdev_name, "a") || worker->device_class != INFINI_CLASS_OTHER)
+		_exit(99);
+	if (behaviour == EXIT_WITH)
+		_exit(behaviour_value);
+	if (behaviour == DIE_OF) {
+		signal(behaviour_value, SIG_DFL);
+		raise(behaviour_value);
+	}
+	signal(SIGUSR1, leave);
+	for (;;)
+		pause();
+}
+
+static int setup(void **state)
+{
+	struct infini_backend_device device = {
+		.name = "null0", .description = "test", .device_class = INFINI_CLASS_OTHER,
+		.level = INFINI_LEVEL_SEGMENT, .slots = 1, .memory_bytes = 1 << 20, .nr_kinds = 1,
+		.kinds = { { .name = "null", .alignment = 64 } },
+	};
+
+	(void)state;
+	infini_log_level(-1);
+	memset(&crew, 0, sizeof(crew));
+	memset(&roster, 0, sizeof(roster));
+	assert_int_equal(infini_config_defaults(&config), 0);
+	create_error = 0;
+	creates = 0;
+	register_error = 0;
+	return infini_roster_add(&roster, 33, &config, "null", &device);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	infini_crew_clear(&crew);
+	infini_roster_clear(&roster);
+	return 0;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 * MS + now.tv_nsec;
+}
+
+static void start(void)
+{
+	infini_crew_start_due(&crew, &roster, &config);
+}
+
+static void run_worker_to_its_end(void)
+{
+	pid_t pid = crew.members->pid;
+	int status;
+
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(infini_crew_reap(&crew, pid, status));
+	assert_int_equal(crew.members->pid, 0);
+	assert_int_equal(crew.nr_running, 0);
+}
+
+/* ---- cases ------------------------------------------------------------------------------------ */
+
+static void wanted_worker_starts_once(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	behaviour = WAIT_FOR_SIGNAL;
+	infini_crew_want(&crew, 5, 7, "a");
+	infini_crew_want(&crew, 5, 7, "a");
+	assert_true(infini_crew_next_ns(&crew) <= now_ns());
+	start();
+	pid = crew.members->pid;
+	/* An event that was on its way when it started. */
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	assert_int_equal(crew.members->pid, pid);
+	assert_null(crew.members->next);
+	assert_int_equal(creates, 1);
+	assert_int_equal(crew.nr_running, 1);
+	assert_true(infini_crew_next_ns(&crew) == INFINI_FOREVER);
+	infini_crew_signal(&crew, SIGKILL);
+	run_worker_to_its_end();
+	/* It was told: no crash. */
+	assert_int_equal(crew.members->crashes, 0);
+}
+
+static const struct {
+	const char *name;
+	int behaviour, value;
+	bool crash;
+} ends[] = {
+	{ "stopped", EXIT_WITH, INFINI_WORKER_STOPPED, false },
+	{ "vdev gone", EXIT_WITH, INFINI_WORKER_GONE, false },
+	{ "failed", EXIT_WITH, INFINI_WORKER_FAILED, true },
+	{ "sanitizer", EXIT_WITH, 99, true },
+	{ "abort", DIE_OF, SIGABRT, true },
+	{ "killed by the module", DIE_OF, SIGKILL, true },
+	{ "sandbox", DIE_OF, SIGSYS, true },
+};
+
+static void crashes_make_the_next_start_wait(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		int64_t pause;
+
+		setup(NULL);
+		behaviour = ends[i].behaviour;
+		behaviour_value = ends[i].value;
+		infini_crew_want(&crew, 5, 7, "a");
+		start();
+		run_worker_to_its_end();
+		infini_crew_want(&crew, 5, 7, "a");
+		pause = infini_crew_next_ns(&crew) - now_ns();
+		if (ends[i].crash ? pause < 1 * MS || pause > 100 * MS : pause > 0)
+			fail_msg("%s: pause of %lld ns", ends[i].name, (long long)pause);
+		teardown(NULL);
+	}
+}
+
+static void pauses_double_up_to_ten_seconds(void **state)
+{
+	int64_t pause, expected = 100 * MS;
+
+	(void)state;
+	behaviour = EXIT_WITH;
+	behaviour_value = 1;
+	for (int i = 0; i < 12; i++) {
+		infini_crew_want(&crew, 5, 7, "a");
+		crew.members->not_before_ns = 0;
+		start();
+		run_worker_to_its_end();
+		pause = crew.members->not_before_ns - now_ns();
+		assert_true(pause <= expected && pause > expected - 90 * MS);
+		expected = expected * 2 > 10000 * MS ? 10000 * MS : expected * 2;
+	}
+	/* One that lived long enough starts the row again. */
+	infini_crew_want(&crew, 5, 7, "a");
+	crew.members->not_before_ns = 0;
+	start();
+	crew.members->started_ns -= 31000 * MS;
+	run_worker_to_its_end();
+	assert_int_equal(crew.members->crashes, 1);
+}
+
+static void no_worker_starts_during_its_pause(void **state)
+{
+	(void)state;
+	behaviour = EXIT_WITH;
+	behaviour_value = 1;
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	run_worker_to_its_end();
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	assert_int_equal(creates, 1);
+	assert_true(crew.members->wanted);
+}
+
+static const struct {
+	const char *name;
+	int error;
+	bool still_wanted;
+} refusals[] = {
+	{ "slot in quarantine", -EBUSY, true },
+	{ "vdev gone", -ENOENT, false },
+	{ "device gone", -ENODEV, false },
+	{ "no file left", -EMFILE, true },
+};
+
+static void refused_channels_are_tried_again_if_busy(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		setup(NULL);
+		create_error = refusals[i].error;
+		infini_crew_want(&crew, 5, 7, "a");
+		start();
+		if ((crew.members && crew.members->wanted) != refusals[i].still_wanted ||
+		    crew.nr_running)
+			fail_msg("%s", refusals[i].name);
+		teardown(NULL);
+	}
+}
+
+static void device_that_is_gone_starts_nobody(void **state)
+{
+	(void)state;
+	infini_crew_want(&crew, 5, 8, "a");
+	start();
+	assert_int_equal(creates, 0);
+	assert_null(crew.members);
+}
+
+static void listing_starts_and_retires(void **state)
+{
+	struct infini_admin_vdev vdev = {
+		.id = 5, .device_id = 7, .name = "a", .executor = INFINI_EXECUTOR_WANTED,
+	};
+
+	(void)state;
+	behaviour = WAIT_FOR_SIGNAL;
+	config.idle_exit_s = 2;
+	infini_crew_observe(&crew, &vdev, &config);
+	start();
+	assert_int_equal(crew.nr_running, 1);
+	/* Long enough for the child to install its handler. */
+	usleep(100000);
+	vdev.executor = INFINI_EXECUTOR_ATTACHED;
+	vdev.stats.clients = 1;
+	infini_crew_observe(&crew, &vdev, &config);
+	assert_int_equal(crew.members->idle_since_ns, 0);
+	vdev.stats.clients = 0;
+	infini_crew_observe(&crew, &vdev, &config);
+	assert_true(crew.members->idle_since_ns != 0);
+	assert_int_equal(waitpid(crew.members->pid, NULL, WNOHANG), 0);
+	crew.members->idle_since_ns -= 2000 * MS;
+	infini_crew_observe(&crew, &vdev, &config);
+	run_worker_to_its_end();
+	assert_int_equal(crew.members->crashes, 0);
+}
+
+static void foreign_children_are_nobody(void **state)
+{
+	(void)state;
+	assert_false(infini_crew_reap(&crew, 1, 0));
+}
+
+static void old_members_are_forgotten(void **state)
+{
+	(void)state;
+	behaviour = EXIT_WITH;
+	behaviour_value = 0;
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	run_worker_to_its_end();
+	start();
+	assert_non_null(crew.members);
+	crew.members->not_before_ns -= 61000 * MS;
+	start();
+	assert_null(crew.members);
+}
+
+/* ---- registering ------------------------------------------------------------------------------- */
+
+static void operator_overrules_the_backend(void **state)
+{
+	struct infini_backend_device device = {
+		.name = "big", .description = "d", .level = INFINI_LEVEL_LAUNCH, .slots = 1,
+		.memory_bytes = 1 << 30, .nr_kinds = 1,
+	};
+
+	(void)state;
+	config.nr_devices = 1;
+	strcpy(config.devices[0].name, "big");
+	config.devices[0].memory_bytes = 4096;
+	config.devices[0].slots = 3;
+	assert_int_equal(infini_roster_add(&roster, 33, &config, "null", &device), 0);
+	assert_int_equal(registered.memory_bytes, 4096);
+	assert_int_equal(registered.slots, 3);
+	assert_string_equal((char *)registered.backend, "null");
+	/* A second report of the same device registers nothing. */
+	memset(&registered, 0, sizeof(registered));
+	assert_int_equal(infini_roster_add(&roster, 33, &config, "null", &device), 0);
+	assert_int_equal(registered.slots, 0);
+	assert_int_equal(roster.nr_devices, 2);
+}
+
+static void disabled_backend_goes_off_line(void **state)
+{
+	(void)state;
+	/* The default configuration has no [backend null]. */
+	infini_roster_filter(&roster, &config);
+	assert_int_equal(roster.nr_devices, 0);
+}
+
+static void refused_device_is_left_out(void **state)
+{
+	struct infini_backend_device device = { .name = "x", .slots = 1 };
+
+	(void)state;
+	register_error = -EEXIST;
+	assert_int_equal(infini_roster_add(&roster, 33, &config, "null", &device), -EEXIST);
+	assert_int_equal(roster.nr_devices, 1);
+}
+
+#define ROW(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW(wanted_worker_starts_once),
+		cmocka_unit_test(crashes_make_the_next_start_wait),
+		ROW(pauses_double_up_to_ten_seconds),
+		ROW(no_worker_starts_during_its_pause),
+		cmocka_unit_test(refused_channels_are_tried_again_if_busy),
+		ROW(device_that_is_gone_starts_nobody),
+		ROW(listing_starts_and_retires),
+		ROW(foreign_children_are_nobody),
+		ROW(old_members_are_forgotten),
+		ROW(operator_overrules_the_backend),
+		ROW(disabled_backend_goes_off_line),
+		ROW(refused_device_is_left_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What surrounds the supervisor: loading backends, probing, the pidfile, the service manager. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "backend_load.h"
+#include "notify.h"
+#include "pidfile.h"
+#include "probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/infinid-test-XXXXXX";
+
+/* ---- loading ---------------------------------------------------------------------------------- */
+
+/* Built by the Makefile beside this program. */
+static const struct {
+	const char *name;
+	int ret;
+	const char *why;		/* with %s for the folder of the backends */
+} backends[] = {
+	{ "null", 0, "" },
+	{ "missing", -ENOENT, "backend missing: %s/infinid-missing.so: No such file or directory; "
+	  "install it, or set \"enabled = no\" under [backend missing]" },
+	{ "needy", -ENOENT, "backend needy: needs libvendor-absent.so.1, which is not installed" },
+	{ "empty", -ENOEXEC, "backend empty: %s/infinid-empty.so exports no infini_backend_ops: it "
+	  "is no backend" },
+	{ "old", -EPROTO, "backend old: %s/infinid-old.so speaks backend ABI 4711, infinid 1; "
+	  "install both from one build" },
+	{ "partial", -ENOEXEC, "backend partial: %s/infinid-partial.so is not the backend "
+	  "\"partial\" or lacks functions" },
+	{ "text", -ENOEXEC, "backend text: %s/infinid-text.so: file too short" },
+};
+
+static void backends_are_loaded_or_explained(void **state)
+{
+	const char *folder = getenv("INFINI_TEST_BACKENDS");
+	const struct infini_backend_ops *ops;
+	char why[512], expected[1024];
+
+	(void)state;
+	assert_non_null(folder);
+	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+		const char *mark = strstr(backends[i].why, "%s");
+		int ret;
+
+		why[0] = '\0';
+		snprintf(expected, sizeof(expected), "%.*s%s%s",
+			 mark ? (int)(mark - backends[i].why) : (int)strlen(backends[i].why),
+			 backends[i].why, mark ? folder : "", mark ? mark + 2 : "");
+		ret = infini_backend_load(folder, backends[i].name, &ops, why, sizeof(why));
+		if (ret != backends[i].ret || strcmp(why, expected))
+			fail_msg("%s: %d, \"%s\", not \"%s\"", backends[i].name, ret, why,
+				 expected);
+	}
+}
+
+/* ---- probing ---------------------------------------------------------------------------------- */
+
+static int count(const struct infini_backend_device *device, void *arg)
+{
+	unsigned int *n = arg;
+
+	assert_string_equal(device->name, *n ? "null1" : "null0");
+	(*n)++;
+	return 0;
+}
+
+static void probe_reports_from_a_child(void **state)
+{
+	static struct infini_config config;
+	struct infini_probe probe;
+	struct pollfd ready;
+	unsigned int n = 0;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(infini_config_defaults(&config), 0);
+	snprintf(config.backend_dir, sizeof(config.backend_dir), "%s",
+		 getenv("INFINI_TEST_BACKENDS"));
+	assert_int_equal(infini_probe_start(&probe, &config, "null"), 0);
+	pid = probe.pid;
+	ready = (struct pollfd){ .fd = probe.fd, .events = POLLIN };
+	do
+		assert_int_equal(poll(&ready, 1, 30000), 1);
+	while (!infini_probe_read(&probe, count, &n));
+	infini_probe_end(&probe);
+	assert_int_equal(n, 2);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+#define DEVICE(...) { .name = "d", .level = INFINI_LEVEL_LAUNCH, .slots = 1, .memory_bytes = 1, \
+		      .nr_kinds = 1, .kinds = { { .name = "k", .alignment = 1 } }, __VA_ARGS__ }
+
+/* A later initialiser overrides: that is what the rows are made of. */
+#pragma GCC diagnostic ignored "-Woverride-init"
+static const struct {
+	struct infini_backend_device device;
+	const char *refusal;
+} reports[] = {
+	{ DEVICE(.slots = 64), NULL },
+	{ DEVICE(.name = ""), "a bad name" },
+	{ DEVICE(.name = "a b"), "a bad name" },
+	{ DEVICE(.device_class = 4), "an unknown class" },
+	{ DEVICE(.level = 0), "an unknown yield level" },
+	{ DEVICE(.level = 4), "an unknown yield level" },
+	{ DEVICE(.slots = 0), "a number of slots that is not 1 to 64" },
+	{ DEVICE(.slots = 65), "a number of slots that is not 1 to 64" },
+	{ DEVICE(.memory_bytes = 0), "no memory" },
+	{ DEVICE(.nr_kinds = 0), "a number of memory kinds that is not 1 to 8" },
+	{ DEVICE(.nr_kinds = 9), "a number of memory kinds that is not 1 to 8" },
+	{ DEVICE(.nr_kinds = 2), "a memory kind without a name" },
+	{ DEVICE(.kinds = { { .name = "k", .alignment = 3 } }),
+	  "a memory kind whose alignment is no power of two" },
+	{ DEVICE(.kinds = { { .name = "k", .alignment = 8, .flags = 4 } }),
+	  "a memory kind with an unknown flag" },
+};
+
+static void reports_are_checked(void **state)
+{
+	struct infini_backend_device device = reports[0].device;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(reports) / sizeof(reports[0]); i++) {
+		const char *why = infini_probe_refusal(&reports[i].device);
+
+		if (!why != !reports[i].refusal || (why && strcmp(why, reports[i].refusal)))
+			fail_msg("row %zu: %s", i, why ? why : "taken");
+	}
+	memset(device.name, 'x', sizeof(device.name));
+	assert_string_equal(infini_probe_refusal(&device), "a bad name");
+}
+
+/* ---- the pidfile -------------------------------------------------------------------------------- */
+
+static void second_daemon_is_told_the_first(void **state)
+{
+	char path[128], text[32] = "";
+	int fd, file, status;
+	pid_t owner, pid;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/run", dir);
+	fd = infini_pidfile_lock(path, &owner);
+	assert_true(fd >= 0);
+	pid = fork();
+	if (!pid) {
+		int ret = infini_pidfile_lock(path, &owner);
+
+		_exit(ret == -EBUSY && owner == getppid() ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	snprintf(path, sizeof(path), "%s/run/infinid.pid", dir);
+	file = open(path, O_RDONLY);
+	/* Another process reads it: this one would lose its lock by closing the file. */
+	assert_true(read(file, text, sizeof(text) - 1) > 0);
+	assert_int_equal(atoi(text), getpid());
+	close(file);
+	snprintf(path, sizeof(path), "%s/run", dir);
+	infini_pidfile_unlock(fd, path);
+	fd = infini_pidfile_lock(path, &owner);
+	assert_true(fd >= 0);
+	infini_pidfile_unlock(fd, path);
+	assert_int_equal(rmdir(path), 0);
+}
+
+static void pidfile_needs_its_folder(void **state)
+{
+	pid_t owner;
+
+	(void)state;
+	assert_int_equal(infini_pidfile_lock("/nonexistent/run", &owner), -ENOENT);
+}
+
+/* ---- the service manager ------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	bool abstract;
+} sockets[] = { { "a path", false }, { "an abstract name", true } };
+
+static void service_manager_hears(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct sockaddr_un address = { .sun_family = AF_UNIX };
+		int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		char text[64] = "";
+		size_t length;
+
+		length = (size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s%s/notify",
+					  sockets[i].abstract ? "@" : "", dir);
+		setenv("NOTIFY_SOCKET", address.sun_path, 1);
+		if (sockets[i].abstract)
+			address.sun_path[0] = '\0';
+		assert_int_equal(bind(fd, (struct sockaddr *)&address,
+				      (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+						  length)), 0);
+		assert_int_equal(infini_notify("READY=1\nSTATUS=%d devices\n", 3), 0);
+		assert_true(recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
+		if (strcmp(text, "READY=1\nSTATUS=3 devices\n"))
+			fail_msg("%s: \"%s\"", sockets[i].name, text);
+		close(fd);
+		if (!sockets[i].abstract)
+			unlink(address.sun_path);
+	}
+}
+
+static void no_service_manager_is_fine(void **state)
+{
+	(void)state;
+	unsetenv("NOTIFY_SOCKET");
+	assert_int_equal(infini_notify("READY=1\n"), 0);
+	setenv("NOTIFY_SOCKET", "relative", 1);
+	assert_int_equal(infini_notify("READY=1\n"), -EINVAL);
+	setenv("NOTIFY_SOCKET", "/nonexistent/socket", 1);
+	assert_int_equal(infini_notify("READY=1\n"), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(backends_are_loaded_or_explained),
+		cmocka_unit_test(probe_reports_from_a_child),
+		cmocka_unit_test(reports_are_checked),
+		cmocka_unit_test(second_daemon_is_told_the_first),
+		cmocka_unit_test(pidfile_needs_its_folder),
+		cmocka_unit_test(service_manager_hears),
+		cmocka_unit_test(no_service_manager_is_fine),
+	};
+	int failed;
+
+	if (!mkdtemp(dir))
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	rmdir(dir);
+	return failed;
+}

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What a worker can still do in its sandbox, and what it cannot. Needs root. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NOBODY	65534
+
+/* Each returns 0 when it was let, else an errno. All run in a child inside the sandbox. */
+
+static int try_memory(void)
+{
+	void *memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED || munmap(memory, 1 << 20) ? errno : 0;
+}
+
+static int try_code(void)
+{
+	void *memory = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? errno : 0;
+}
+
+static int try_mprotect_code(void)
+{
+	void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return mprotect(memory, 4096, PROT_READ | PROT_EXEC) ? errno : 0;
+}
+
+static void *thread(void *arg)
+{
+	return arg;
+}
+
+static int try_thread(void)
+{
+	pthread_t id;
+	int ret = pthread_create(&id, NULL, thread, NULL);
+
+	return ret ? ret : pthread_join(id, NULL);
+}
+
+static int try_affinity(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) || sched_setaffinity(0, sizeof(set), &set) ?
+	       errno : 0;
+}
+
+static int try_sleep(void)
+{
+	const struct timespec ms = { 0, 1000000 };
+
+	return clock_nanosleep(CLOCK_MONOTONIC, 0, &ms, NULL);
+}
+
+static int try_open(const char *path, int flags)
+{
+	int fd = open(path, flags);
+
+	return fd < 0 ? errno : 0;
+}
+
+static int try_cpuinfo(void)
+{
+	return try_open("/proc/cpuinfo", O_RDONLY);
+}
+
+static int try_library(void)
+{
+	return try_open("/usr/bin/env", O_RDONLY);
+}
+
+static int try_passwd(void)
+{
+	return try_open("/etc/passwd", O_RDONLY);
+}
+
+static int try_tmp(void)
+{
+	return try_open("/tmp/infinid-sandbox", O_RDWR | O_CREAT);
+}
+
+static int try_parents_memory(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", getppid());
+	return try_open(path, O_RDONLY);
+}
+
+static int try_node(void)
+{
+	return try_open("/dev/urandom", O_RDWR);
+}
+
+static int try_own_ioctl(void)
+{
+	/* Let through to the file, which does not know it. */
+	return ioctl(0, _IO(INFINI_IOC_TYPE, 0), 0) && errno == EPERM ? EPERM : 0;
+}
+
+static int try_other_ioctl(void)
+{
+	int bytes;
+
+	return ioctl(0, FIONREAD, &bytes) ? errno : 0;
+}
+
+static int try_socket(void)
+{
+	return socket(AF_INET, SOCK_STREAM, 0) < 0 ? errno : 0;
+}
+
+static int try_fork(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	return pid < 0 ? errno : 0;
+}
+
+static int try_root(void)
+{
+	return setresgid(0, 0, 0) ? errno : 0;
+}
+
+static int try_signal_others(void)
+{
+	return kill(getppid(), 0) ? errno : 0;
+}
+
+static int try_dump(void)
+{
+	struct rlimit core;
+
+	getrlimit(RLIMIT_CORE, &core);
+	return core.rlim_max ? 0 : EPERM;
+}
+
+/* All five sets are empty, the bounding set too, and the user is nobody. */
+static int try_capability(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	unsigned long long set;
+	unsigned int empty = 0;
+	char line[256];
+
+	while (status && fgets(line, sizeof(line), status)) {
+		if (!strncmp(line, "Cap", 3) && sscanf(line, "%*s %llx", &set) == 1 && !set)
+			empty++;
+	}
+	return empty == 5 && getuid() == NOBODY && geteuid() == NOBODY && getgid() == NOBODY ?
+	       EPERM : 0;
+}
+
+static int try_exec(void)
+{
+	char *const argv[] = { "true", NULL };
+
+	return execve("/bin/true", argv, NULL) ? errno : 0;
+}
+
+static int try_ptrace(void)
+{
+	return ptrace(PTRACE_ATTACH, getppid(), NULL, NULL) ? errno : 0;
+}
+
+static int try_namespace(void)
+{
+	return unshare(CLONE_NEWUSER) ? errno : 0;
+}
+
+static int try_abort(void)
+{
+	abort();
+}
+
+enum outcome { LET, REFUSED, KILLED, ABORTED };
+
+static const struct {
+	const char *name;
+	int (*attempt)(void);
+	enum outcome plain, accelerator;
+} rows[] = {
+	{ "maps memory", try_memory, LET, LET },
+	{ "makes code", try_code, REFUSED, LET },
+	{ "makes memory executable", try_mprotect_code, REFUSED, LET },
+	{ "starts a thread", try_thread, LET, LET },
+	{ "binds to a processor", try_affinity, LET, LET },
+	{ "sleeps", try_sleep, LET, LET },
+	{ "reads /proc/cpuinfo", try_cpuinfo, LET, LET },
+	{ "reads a system library", try_library, LET, LET },
+	{ "reads /etc/passwd", try_passwd, REFUSED, REFUSED },
+	{ "writes to /tmp", try_tmp, REFUSED, REFUSED },
+	{ "reads its parent's memory", try_parents_memory, REFUSED, REFUSED },
+	{ "writes to a device node", try_node, REFUSED, REFUSED },
+	{ "calls its channel", try_own_ioctl, LET, LET },
+	{ "calls another driver", try_other_ioctl, REFUSED, LET },
+	{ "opens a socket", try_socket, REFUSED, REFUSED },
+	{ "forks", try_fork, REFUSED, REFUSED },
+	{ "takes group root", try_root, REFUSED, REFUSED },
+	{ "signals another process", try_signal_others, REFUSED, REFUSED },
+	{ "dumps core", try_dump, REFUSED, REFUSED },
+	{ "has a capability", try_capability, REFUSED, REFUSED },
+	{ "runs a program", try_exec, KILLED, KILLED },
+	{ "traces its parent", try_ptrace, KILLED, KILLED },
+	{ "makes a namespace", try_namespace, KILLED, KILLED },
+	{ "aborts", try_abort, ABORTED, ABORTED },
+};
+
+static const char *const outcomes[] = { "let", "refused", "killed", "aborted" };
+
+static _Noreturn void child(int (*attempt)(void), uint32_t device_class)
+{
+	const struct infini_sandbox sandbox = {
+		.uid = NOBODY, .gid = NOBODY, .device_class = device_class,
+	};
+	int pipe_ends[2];
+	char why[256];
+
+	/* Descriptor 0 becomes a pipe, which answers FIONREAD. */
+	signal(SIGABRT, SIG_DFL);
+	if (pipe(pipe_ends) || dup2(pipe_ends[0], 0) < 0)
+		_exit(77);
+	if (infini_sandbox_enter(&sandbox, why, sizeof(why))) {
+		fprintf(stderr, "%s\n", why);
+		_exit(78);
+	}
+	_exit(attempt() ? REFUSED : LET);
+}
+
+static enum outcome run(int (*attempt)(void), uint32_t device_class)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		child(attempt, device_class);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status) == SIGSYS ? KILLED : ABORTED;
+	if (WEXITSTATUS(status) > REFUSED)
+		fail_msg("the sandbox failed: %d", WEXITSTATUS(status));
+	return WEXITSTATUS(status);
+}
+
+static void check(bool accelerator)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		enum outcome expected = accelerator ? rows[i].accelerator : rows[i].plain;
+		enum outcome got = run(rows[i].attempt,
+				       accelerator ? INFINI_CLASS_GPU : INFINI_CLASS_CPU);
+
+		if (got != expected)
+			fail_msg("%s: %s, not %s", rows[i].name, outcomes[got],
+				 outcomes[expected]);
+	}
+}
+
+static void plain_worker(void **state)
+{
+	(void)state;
+	check(false);
+}
+
+static void accelerator_worker(void **state)
+{
+	(void)state;
+	check(true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plain_worker),
+		cmocka_unit_test(accelerator_worker),
+	};
+
+	if (geteuid() != 0) {
+		puts("1..0 # SKIP dropping privileges needs root");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
