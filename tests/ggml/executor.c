@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The real ggml backend under the fake /dev/infini of tests/frontend: unmodified clients of
+ * libggml run through the frontend and the backend in one process, without a kernel.
+ *
+ *	INFINI_LOOP_BACKEND	infinid-ggml.so
+ *	INFINI_LOOP_DEVICE	which of its devices, "cpu0"
+ *	INFINI_LOOP_YIELD	1: every run is asked to yield after each segment
+ *	INFINI_LOOP_REPORT	file that gets one line of counters at exit
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../daemon/backend.h"
+#include "../frontend/fake.h"
+
+struct loaded {
+	struct loaded *next;
+	struct infini_backend_program *program;
+	uint64_t bytes;
+	unsigned char data[];
+};
+
+static const struct infini_backend_ops *ops;
+static struct infini_backend *backend;
+static struct loaded *programs;
+static bool yields;
+
+static struct {
+	uint64_t runs;
+	uint64_t segments;
+	uint64_t preemptions;
+	uint64_t evaluated;
+	uint64_t generated;
+	uint64_t longest_ns;		/* segment */
+	uint64_t run_ns;
+} total;
+
+static void say(int priority, const char *message)
+{
+	(void)priority;
+	fprintf(stderr, "backend: %s\n", message);
+}
+
+static void report(void)
+{
+	const char *path = getenv("INFINI_LOOP_REPORT");
+	FILE *file = path ? fopen(path, "a") : NULL;
+
+	if (!file)
+		return;
+	fprintf(file, "runs %llu segments %llu preemptions %llu evaluated %llu generated %llu "
+		"longest_us %llu mean_us %llu\n", (unsigned long long)total.runs,
+		(unsigned long long)total.segments, (unsigned long long)total.preemptions,
+		(unsigned long long)total.evaluated, (unsigned long long)total.generated,
+		(unsigned long long)total.longest_ns / 1000,
+		(unsigned long long)(total.segments ? total.run_ns / total.segments / 1000 : 0));
+	fclose(file);
+}
+
+static void start(void)
+{
+	const char *path = getenv("INFINI_LOOP_BACKEND"), *device = getenv("INFINI_LOOP_DEVICE");
+	struct infini_backend_open open = {
+		.device = device ? device : "cpu0",
+		.threads_max = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
+		.log = say,
+	};
+	void *module;
+
+	if (backend)
+		return;
+	module = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+	ops = module ? dlsym(module, INFINI_BACKEND_SYMBOL) : NULL;
+	if (!ops || ops->open(&open, &backend)) {
+		fprintf(stderr, "loop: no backend: %s\n", path ? dlerror() : "INFINI_LOOP_BACKEND");
+		exit(1);
+	}
+	yields = getenv("INFINI_LOOP_YIELD") != NULL;
+	atexit(report);
+}
+
+/* The backend's view of a fake buffer; the fake has one field left for it. */
+static struct infini_backend_buffer *seen(struct infini_fake_buffer *buffer)
+{
+	return (struct infini_backend_buffer *)buffer->ggml;
+}
+
+int infini_fake_memory(struct infini_fake_buffer *buffer)
+{
+	static uint64_t last_id;
+	struct infini_backend_buffer *b = calloc(1, sizeof(*b));
+	int ret;
+
+	start();
+	if (!b)
+		return -ENOMEM;
+	b->id = ++last_id;
+	b->type = buffer->type;
+	b->kind = buffer->kind;
+	b->bytes = buffer->bytes;
+	if (!buffer->kind) {
+		b->addr = aligned_alloc(4096, buffer->bytes);
+		if (!b->addr)
+			goto fail;
+		memset(b->addr, 0, buffer->bytes);
+	}
+	ret = ops->buffer_add(backend, b);
+	if (ret)
+		goto fail;
+	buffer->ggml = (struct ggml_backend_buffer *)b;
+	/* Weights have no address; the fake only asks whether there is one. */
+	buffer->base = b->addr ? b->addr : (void *)b;
+	return 0;
+fail:
+	free(b->addr);
+	free(b);
+	return -ENOMEM;
+}
+
+void infini_fake_memory_free(struct infini_fake_buffer *buffer)
+{
+	struct infini_backend_buffer *b = seen(buffer);
+
+	ops->buffer_remove(backend, b);
+	free(b->addr);
+	free(b);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t segment_began;
+
+static bool should_yield(const struct infini_backend_run *run)
+{
+	uint64_t now = now_ns(), spent = now - segment_began;
+
+	(void)run;
+	total.segments++;
+	total.run_ns += spent;
+	if (spent > total.longest_ns)
+		total.longest_ns = spent;
+	segment_began = now_ns();
+	return yields;
+}
+
+static int load(const void *data, uint64_t bytes, struct infini_backend_program **program)
+{
+	struct loaded *l;
+	int ret;
+
+	for (l = programs; l; l = l->next) {
+		if (l->bytes == bytes && !memcmp(l->data, data, bytes)) {
+			*program = l->program;
+			return 0;
+		}
+	}
+	l = malloc(sizeof(*l) + bytes);
+	if (!l)
+		return -ENOMEM;
+	memcpy(l->data, data, bytes);
+	l->bytes = bytes;
+	ret = ops->program_load(backend, l->data, bytes, &l->program);
+	if (ret) {
+		free(l);
+		return ret;
+	}
+	l->next = programs;
+	programs = l;
+	*program = l->program;
+	return 0;
+}
+
+static struct infini_backend_binding *bind(struct infini_fake_buffer **buffers, uint32_t nr)
+{
+	struct infini_backend_binding *bindings = calloc(nr + 1, sizeof(*bindings));
+	uint32_t i;
+
+	for (i = 0; bindings && i < nr; i++) {
+		bindings[i].buffer = seen(buffers[i]);
+		bindings[i].access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE;
+	}
+	return bindings;
+}
+
+int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buffer **bindings,
+		    uint32_t nr_bindings, const void *args, uint32_t args_bytes)
+{
+	struct infini_backend_program *p;
+	struct infini_backend_run run = {
+		.bindings = bind(bindings, nr_bindings),
+		.nr_bindings = nr_bindings,
+		.args = args,
+		.args_bytes = args_bytes,
+		.should_yield = should_yield,
+	};
+	int ret = load(program, bytes, &p);
+
+	segment_began = now_ns();
+	while (!ret) {
+		ret = ops->program_run(backend, p, &run);
+		if (ret != INFINI_BACKEND_PREEMPTED)
+			break;
+		total.preemptions++;
+		ret = 0;
+	}
+	if (!ret)
+		should_yield(&run);
+	total.runs++;
+	total.evaluated += run.tokens_evaluated;
+	total.generated += run.tokens_generated;
+	free((void *)run.bindings);
+	return ret;
+}
+
+int infini_fake_ask(const void *args, uint32_t args_bytes, struct infini_fake_buffer **bindings,
+		    uint32_t nr_bindings, uint64_t *value)
+{
+	struct infini_backend_run run = {
+		.bindings = bind(bindings, nr_bindings),
+		.nr_bindings = nr_bindings,
+		.args = args,
+		.args_bytes = args_bytes,
+	};
+	int ret;
+
+	start();
+	ret = ops->ask(backend, &run);
+	*value = run.value;
+	free((void *)run.bindings);
+	return ret;
+}
