@@ -80,9 +80,12 @@ int ggml_backend_score(void)
 
 ggml_backend_reg_t ggml_backend_init(void)
 {
-	/* Found in ggml's folder and named by GGML_BACKEND_PATH too: one device is enough. */
-	if (ggml_backend_reg_by_name && ggml_backend_reg_by_name("INFINI"))
-		return NULL;
+	ggml_backend_reg_t known = ggml_backend_reg_by_name ? ggml_backend_reg_by_name("INFINI") :
+							      NULL;
+
+	/* In ggml's folder and named by GGML_BACKEND_PATH too, or loaded twice: one is enough. */
+	if (known)
+		return known;
 	if (!infini_plugin_ready())
 		return NULL;
 	infini_reg.context = infini_device_create(&infini_reg, &infini_plugin_link);

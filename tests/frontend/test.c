@@ -1,0 +1,684 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The ggml frontend over the fake /dev/infini: each case is a process of its own. Prints TAP.
+ */
+#include "fake.h"
+#include "frontend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ggml-alloc.h>
+#include <ggml-cpu.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+ggml_backend_reg_t ggml_backend_init(void);
+
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "%s:%d: %s\n", __func__, __LINE__, #condition); \
+			exit(1); \
+		} \
+	} while (0)
+
+static ggml_backend_dev_t open_device(void)
+{
+	ggml_backend_reg_t reg = ggml_backend_init();
+
+	CHECK(reg);
+	CHECK(ggml_backend_reg_dev_count(reg) == 1);
+	return ggml_backend_reg_dev_get(reg, 0);
+}
+
+static struct ggml_context *new_context(void)
+{
+	struct ggml_init_params params = {
+		.mem_size = 256 * ggml_tensor_overhead() + 8 * ggml_graph_overhead(),
+		.no_alloc = true,
+	};
+	struct ggml_context *ctx = ggml_init(params);
+
+	CHECK(ctx);
+	return ctx;
+}
+
+static ggml_backend_buffer_t place(struct ggml_context *ctx, ggml_backend_dev_t dev)
+{
+	ggml_backend_buffer_t buffer =
+		ggml_backend_alloc_ctx_tensors_from_buft(ctx, ggml_backend_dev_buffer_type(dev));
+
+	CHECK(buffer);
+	return buffer;
+}
+
+static void pattern(uint8_t *bytes, size_t nr, uint32_t seed)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		seed = seed * 1664525 + 1013904223;
+		bytes[i] = seed >> 24;
+	}
+}
+
+/* y = x * factor, as a graph. */
+struct scaling {
+	ggml_backend_dev_t dev;
+	ggml_backend_t backend;
+	struct ggml_context *ctx;
+	ggml_backend_buffer_t buffer;
+	struct ggml_tensor *x, *y;
+	struct ggml_cgraph *graph;
+};
+
+static void scaling_open(struct scaling *s, int64_t n, float factor)
+{
+	static uint64_t uid = 1000;
+
+	s->dev = open_device();
+	s->backend = ggml_backend_dev_init(s->dev, NULL);
+	CHECK(s->backend);
+	s->ctx = new_context();
+	s->x = ggml_new_tensor_1d(s->ctx, GGML_TYPE_F32, n);
+	s->y = ggml_scale(s->ctx, s->x, factor);
+	ggml_set_output(s->y);
+	s->graph = ggml_new_graph(s->ctx);
+	ggml_build_forward_expand(s->graph, s->y);
+	uid++;
+	memcpy((char *)s->graph + INFINI_ABI_UID_OFFSET, &uid, sizeof(uid));
+	s->buffer = place(s->ctx, s->dev);
+}
+
+static void scaling_close(struct scaling *s)
+{
+	ggml_backend_buffer_free(s->buffer);
+	ggml_free(s->ctx);
+	ggml_backend_free(s->backend);
+}
+
+static enum ggml_status scaling_run(struct scaling *s, float x, float *y)
+{
+	enum ggml_status status;
+
+	ggml_backend_tensor_set(s->x, &x, 0, sizeof(x));
+	status = ggml_backend_graph_compute(s->backend, s->graph);
+	ggml_backend_tensor_get(s->y, y, 0, sizeof(*y));
+	return status;
+}
+
+static void test_round_trips(void)
+{
+	static const size_t sizes[] = {
+		1, 4, 4095, 65528, 65529, 65536, 1 << 20, (1 << 20) + 4, 20 << 20,
+	};
+	ggml_backend_dev_t dev = open_device();
+	size_t i;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct ggml_context *ctx = new_context();
+		struct ggml_tensor *t = ggml_new_tensor_1d(ctx, GGML_TYPE_I8, (int64_t)sizes[i]);
+		ggml_backend_buffer_t buffer = place(ctx, dev);
+		uint8_t *in = malloc(sizes[i]), *out = malloc(sizes[i]);
+
+		pattern(in, sizes[i], (uint32_t)i);
+		ggml_backend_tensor_set(t, in, 0, sizes[i]);
+		ggml_backend_tensor_get(t, out, 0, sizes[i]);
+		CHECK(!memcmp(in, out, sizes[i]));
+		free(in);
+		free(out);
+		ggml_backend_buffer_free(buffer);
+		ggml_free(ctx);
+	}
+	/* Only the staging buffer stays. */
+	CHECK(infini_fake_counts.buffers == 1);
+}
+
+#define MODEL_BYTES	(3 << 19)
+
+/* Two areas and what they should hold. */
+struct model {
+	ggml_backend_t backend;
+	struct ggml_context *ctx;
+	struct ggml_tensor *areas[2];
+	uint8_t *holds[2];
+	uint8_t *scratch;
+};
+
+static uint32_t model_random(uint32_t *seed, uint32_t below)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return (uint32_t)(((uint64_t)(*seed >> 8) * below) >> 24);
+}
+
+static struct ggml_tensor *model_view(struct model *m, struct ggml_context *ctx, int area,
+				      size_t offset, size_t bytes)
+{
+	return ggml_view_1d(ctx, m->areas[area], (int64_t)bytes / 4, offset);
+}
+
+static void model_copy(struct model *m, uint32_t *seed, bool by_graph)
+{
+	struct ggml_context *ctx = new_context();
+	size_t bytes = 4 * (1 + model_random(seed, 4096));
+	size_t from = 4 * model_random(seed, (MODEL_BYTES - bytes) / 4);
+	size_t to = 4 * model_random(seed, (MODEL_BYTES - bytes) / 4);
+	int src = (int)model_random(seed, 2), dst = 1 - src;
+	struct ggml_tensor *a = model_view(m, ctx, src, from, bytes);
+	struct ggml_tensor *b = model_view(m, ctx, dst, to, bytes);
+	struct ggml_cgraph *graph = ggml_new_graph(ctx);
+	struct ggml_tensor *copy;
+
+	ggml_backend_view_init(a);
+	ggml_backend_view_init(b);
+	if (by_graph) {
+		copy = ggml_cpy(ctx, a, b);
+		ggml_backend_view_init(copy);
+		if (model_random(seed, 2))
+			ggml_set_output(copy);
+		ggml_build_forward_expand(graph, copy);
+		CHECK(ggml_backend_graph_compute(m->backend, graph) == GGML_STATUS_SUCCESS);
+	} else {
+		ggml_backend_tensor_copy(a, b);
+	}
+	memcpy(m->holds[dst] + to, m->holds[src] + from, bytes);
+	ggml_free(ctx);
+}
+
+static void model_step(struct model *m, uint32_t *seed)
+{
+	static const size_t most[] = { 8, 64, 4096, 65536, MODEL_BYTES };
+	int area = (int)model_random(seed, 2);
+	size_t bytes = 1 + model_random(seed, (uint32_t)most[model_random(seed, 5)]);
+	size_t offset = model_random(seed, (uint32_t)(MODEL_BYTES - bytes) + 1);
+	uint32_t what = model_random(seed, 100);
+
+	/* Crowd the first bytes, so that ranges meet. */
+	if (offset > 4096 && bytes <= 4096 && model_random(seed, 2))
+		offset %= 4096;
+	if (what < 50) {
+		pattern(m->scratch, bytes, *seed);
+		ggml_backend_tensor_set(m->areas[area], m->scratch, offset, bytes);
+		memcpy(m->holds[area] + offset, m->scratch, bytes);
+	} else if (what < 60) {
+		ggml_backend_tensor_memset(m->areas[area], (uint8_t)what, offset, bytes);
+		memset(m->holds[area] + offset, (int)what, bytes);
+	} else if (what < 62) {
+		ggml_backend_buffer_clear(m->areas[area]->buffer, 0);
+		memset(m->holds[0], 0, MODEL_BYTES);
+		memset(m->holds[1], 0, MODEL_BYTES);
+	} else if (what < 78) {
+		ggml_backend_tensor_get(m->areas[area], m->scratch, offset, bytes);
+		CHECK(!memcmp(m->scratch, m->holds[area] + offset, bytes));
+	} else {
+		model_copy(m, seed, what < 92);
+	}
+}
+
+static void run_model(uint32_t seed, int steps)
+{
+	ggml_backend_dev_t dev = open_device();
+	struct model m = { .backend = ggml_backend_dev_init(dev, NULL), .ctx = new_context() };
+	ggml_backend_buffer_t buffer;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		m.areas[i] = ggml_new_tensor_1d(m.ctx, GGML_TYPE_I32, MODEL_BYTES / 4);
+		m.holds[i] = calloc(1, MODEL_BYTES);
+	}
+	m.scratch = malloc(MODEL_BYTES);
+	buffer = place(m.ctx, dev);
+	for (i = 0; i < steps; i++)
+		model_step(&m, &seed);
+	for (i = 0; i < 2; i++) {
+		ggml_backend_tensor_get(m.areas[i], m.scratch, 0, MODEL_BYTES);
+		CHECK(!memcmp(m.scratch, m.holds[i], MODEL_BYTES));
+		free(m.holds[i]);
+	}
+	free(m.scratch);
+	ggml_backend_buffer_free(buffer);
+	ggml_free(m.ctx);
+	ggml_backend_free(m.backend);
+}
+
+static void test_random_operations(void)
+{
+	uint32_t seed;
+
+	for (seed = 1; seed <= 20; seed++)
+		run_model(seed, 400);
+}
+
+static void test_random_operations_in_small_pieces(void)
+{
+	uint32_t seed;
+
+	infini_fake.memory_limit_bytes = 8 << 20;
+	infini_fake.max_inline_bytes = 4096;
+	infini_fake.max_queue_depth = 4;
+	infini_fake.max_programs = 2;
+	infini_fake.interrupt_every = 3;
+	infini_fake.accept_most = 3;
+	for (seed = 100; seed <= 110; seed++)
+		run_model(seed, 400);
+}
+
+static void test_step_is_one_call(void)
+{
+	struct scaling s;
+	uint64_t calls;
+	float y;
+	int i;
+
+	scaling_open(&s, 64, 3.0f);
+	CHECK(scaling_run(&s, 1.0f, &y) == GGML_STATUS_SUCCESS && y == 3.0f);
+	calls = infini_fake_counts.calls;
+	for (i = 0; i < 100; i++)
+		CHECK(scaling_run(&s, (float)i, &y) == GGML_STATUS_SUCCESS && y == 3.0f * i);
+	CHECK(infini_fake_counts.calls == calls + 100);
+	CHECK(infini_trace_read(INFINI_TRACE_GRAPH_SAME) == 100);
+	CHECK(infini_fake_counts.jobs[INFINI_OP_COPY] == 0);
+	scaling_close(&s);
+}
+
+static void test_unread_results_stay_away(void)
+{
+	float x = 2, y;
+	struct scaling s;
+	uint64_t calls;
+	int i;
+
+	scaling_open(&s, 64, 3.0f);
+	for (i = 0; i < 3; i++) {
+		ggml_backend_tensor_set(s.x, &x, 0, sizeof(x));
+		CHECK(ggml_backend_graph_compute(s.backend, s.graph) == GGML_STATUS_SUCCESS);
+	}
+	calls = infini_fake_counts.calls;
+	ggml_backend_tensor_get(s.y, &y, 0, sizeof(y));
+	CHECK(y == 6.0f && infini_fake_counts.calls == calls + 1);
+	CHECK(scaling_run(&s, 4.0f, &y) == GGML_STATUS_SUCCESS && y == 12.0f);
+	CHECK(infini_fake_counts.calls == calls + 2);
+	scaling_close(&s);
+}
+
+/* The uid stays, the graph does not: what it computes must follow. */
+static void test_uid_is_only_a_hint(void)
+{
+	float factor = 5.0f, y;
+	struct scaling s;
+
+	scaling_open(&s, 64, 3.0f);
+	CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_SUCCESS && y == 6.0f);
+	memcpy(s.y->op_params, &factor, sizeof(factor));
+	CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_SUCCESS && y == 10.0f);
+	factor = 3.0f;
+	memcpy(s.y->op_params, &factor, sizeof(factor));
+	CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_SUCCESS && y == 6.0f);
+	CHECK(infini_trace_read(INFINI_TRACE_GRAPH_NEW) == 2);
+	CHECK(infini_trace_read(INFINI_TRACE_GRAPH_SAME) == 1);
+	scaling_close(&s);
+}
+
+/* Another graph of the same shape at the same addresses is the same program. */
+static void test_equal_graphs_share_a_program(void)
+{
+	struct scaling s;
+	float y;
+	int i;
+
+	for (i = 1; i <= 5; i++) {
+		scaling_open(&s, 64, 3.0f);
+		CHECK(scaling_run(&s, (float)i, &y) == GGML_STATUS_SUCCESS && y == 3.0f * i);
+		scaling_close(&s);
+	}
+	CHECK(infini_fake_counts.programs == 1);
+	CHECK(infini_trace_read(INFINI_TRACE_GRAPH_EQUAL) == 4);
+}
+
+static void test_programs_are_thrown_out(void)
+{
+	struct scaling s[5];
+	float y;
+	int i;
+
+	infini_fake.max_programs = 2;
+	for (i = 0; i < 5; i++)
+		scaling_open(&s[i], 64 + i, (float)i);
+	for (i = 0; i < 50; i++) {
+		CHECK(scaling_run(&s[i % 5], 2.0f, &y) == GGML_STATUS_SUCCESS);
+		CHECK(y == 2.0f * (i % 5));
+		CHECK(infini_fake_counts.programs <= 2);
+	}
+	for (i = 0; i < 5; i++)
+		scaling_close(&s[i]);
+}
+
+static void test_memory_limit(void)
+{
+	ggml_backend_buffer_type_t type;
+	ggml_backend_buffer_t buffer;
+	ggml_backend_dev_t dev;
+	size_t free, total;
+	int i;
+
+	infini_fake.memory_limit_bytes = 32 << 20;
+	dev = open_device();
+	type = ggml_backend_dev_buffer_type(dev);
+	ggml_backend_dev_memory(dev, &free, &total);
+	CHECK(total == 32 << 20 && free == 30 << 20);
+	for (i = 0; i < 100; i++)
+		CHECK(!ggml_backend_buft_alloc_buffer(type, 31 << 20));
+	buffer = ggml_backend_buft_alloc_buffer(type, free);
+	CHECK(buffer);
+	ggml_backend_dev_memory(dev, &free, &total);
+	CHECK(free == 0);
+	CHECK(!ggml_backend_buft_alloc_buffer(type, 4096));
+	ggml_backend_buffer_free(buffer);
+	ggml_backend_dev_memory(dev, &free, &total);
+	CHECK(free == 30 << 20);
+}
+
+static void test_lost_transfer_fails_graphs(void)
+{
+	struct scaling s;
+	float y;
+	int i;
+
+	scaling_open(&s, 1 << 20, 3.0f);
+	infini_fake.fail_op = INFINI_OP_COPY;
+	infini_fake.fail_err = -EOWNERDEAD;
+	ggml_backend_tensor_get(s.x, &y, 4096, sizeof(y));
+	CHECK(y == 0.0f);
+	for (i = 0; i < 1000; i++)
+		CHECK(scaling_run(&s, 1.0f, &y) == GGML_STATUS_FAILED);
+	scaling_close(&s);
+	/* All that was lost has been given back: a new start. */
+	infini_fake.fail_err = 0;
+	scaling_open(&s, 64, 3.0f);
+	CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_SUCCESS && y == 6.0f);
+	scaling_close(&s);
+	CHECK(infini_fake_counts.buffers == 1);
+}
+
+static const struct {
+	const char *name;
+	int err;
+	bool lasts;		/* also without the cause, until all memory is given back */
+} graph_failures[] = {
+	{ "the executor dies", -EOWNERDEAD, true },
+	{ "the device goes", -ENODEV, true },
+	{ "nobody serves", -EHOSTDOWN, true },
+	{ "it takes too long", -ETIMEDOUT, false },
+	{ "it is refused", -EINVAL, false },
+};
+
+static void test_failing_graphs(void)
+{
+	struct scaling s;
+	size_t i;
+	float y;
+
+	for (i = 0; i < sizeof(graph_failures) / sizeof(graph_failures[0]); i++) {
+		scaling_open(&s, 64, 3.0f);
+		infini_fake.fail_op = INFINI_OP_PROGRAM;
+		infini_fake.fail_err = graph_failures[i].err;
+		CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_FAILED);
+		infini_fake.fail_err = 0;
+		CHECK((scaling_run(&s, 2.0f, &y) == GGML_STATUS_FAILED) ==
+		      graph_failures[i].lasts);
+		CHECK(graph_failures[i].lasts || y == 6.0f);
+		scaling_close(&s);
+	}
+}
+
+static void test_graph_in_too_many_buffers(void)
+{
+	struct scaling s;
+	float y;
+
+	infini_fake.max_bindings = 1;
+	scaling_open(&s, 64, 3.0f);
+	CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_FAILED);
+	scaling_close(&s);
+}
+
+/* Writes to more buffers than one job can name still arrive, in order. */
+static void test_writes_to_many_buffers(void)
+{
+	struct scaling s[12];
+	float y;
+	int i;
+
+	infini_fake.max_bindings = 4;
+	for (i = 0; i < 12; i++)
+		scaling_open(&s[i], 64, (float)i);
+	for (i = 0; i < 12; i++) {
+		y = 2.0f;
+		ggml_backend_tensor_set(s[i].x, &y, 0, sizeof(y));
+	}
+	for (i = 0; i < 12; i++) {
+		CHECK(ggml_backend_graph_compute(s[i].backend, s[i].graph) ==
+		      GGML_STATUS_SUCCESS);
+		ggml_backend_tensor_get(s[i].y, &y, 0, sizeof(y));
+		CHECK(y == 2.0f * i);
+	}
+	for (i = 0; i < 12; i++)
+		scaling_close(&s[i]);
+}
+
+static void test_answers_are_remembered(void)
+{
+	struct scaling s;
+	uint64_t calls;
+	int i;
+
+	scaling_open(&s, 64, 3.0f);
+	CHECK(ggml_backend_dev_supports_op(s.dev, s.y));
+	calls = infini_fake_counts.calls;
+	for (i = 0; i < 1000; i++)
+		CHECK(ggml_backend_dev_supports_op(s.dev, s.y));
+	CHECK(infini_fake_counts.calls == calls);
+	s.x->type = GGML_TYPE_I16;
+	ggml_backend_dev_supports_op(s.dev, s.y);
+	CHECK(infini_fake_counts.calls == calls + 1);
+	s.x->type = GGML_TYPE_F32;
+	scaling_close(&s);
+}
+
+/* A mul_mat whose weights the executor lays out itself, against ggml's CPU buffers. */
+static void test_repacked_weights(void)
+{
+	static const int64_t k = 512, n = 8192;
+	ggml_backend_buffer_type_t *extra;
+	struct ggml_context *weights_ctx = new_context(), *ctx = new_context();
+	struct ggml_tensor *w, *x, *y;
+	ggml_backend_buffer_t weights, buffer;
+	float *values = malloc((size_t)(k * n) * sizeof(float)), *got, expected, a, b;
+	uint8_t *quantized, *unpacked;
+	struct ggml_cgraph *graph;
+	ggml_backend_dev_t dev;
+	ggml_backend_t backend;
+	int64_t i, j;
+
+	infini_fake.repack = true;
+	dev = open_device();
+	extra = infini_device_extra_types(dev);
+	CHECK(extra[0] && !extra[1]);
+	backend = ggml_backend_dev_init(dev, NULL);
+	w = ggml_new_tensor_2d(weights_ctx, GGML_TYPE_Q4_0, k, n);
+	weights = ggml_backend_alloc_ctx_tensors_from_buft(weights_ctx, extra[0]);
+	x = ggml_new_tensor_1d(ctx, GGML_TYPE_F32, k);
+	y = ggml_mul_mat(ctx, w, x);
+	graph = ggml_new_graph(ctx);
+	ggml_build_forward_expand(graph, y);
+	buffer = place(ctx, dev);
+
+	for (i = 0; i < k * n; i++)
+		values[i] = (float)(i * 7919 % 31) - 15.0f;
+	quantized = malloc(ggml_nbytes(w));
+	unpacked = malloc((size_t)(k * n) * sizeof(float));
+	ggml_quantize_chunk(GGML_TYPE_Q4_0, values, quantized, 0, n, k, NULL);
+	ggml_get_type_traits(GGML_TYPE_Q4_0)->to_float(quantized, (float *)unpacked, k * n);
+	ggml_backend_tensor_set(w, quantized, 0, ggml_nbytes(w));
+	ggml_backend_tensor_set(x, values, 0, ggml_nbytes(x));
+	CHECK(ggml_backend_graph_compute(backend, graph) == GGML_STATUS_SUCCESS);
+	got = calloc((size_t)n, sizeof(*got));
+	ggml_backend_tensor_get(y, got, 0, ggml_nbytes(y));
+	for (j = 0; j < n; j++) {
+		for (i = 0, expected = 0, a = 0; i < k; i++) {
+			memcpy(&b, unpacked + (j * k + i) * 4, sizeof(b));
+			expected += b * values[i];
+			a += fabsf(b * values[i]);
+		}
+		CHECK(fabsf(got[j] - expected) < 0.01f * a);
+	}
+	/* A piece of a tensor cannot be laid out: said so, and never computed with. */
+	ggml_backend_tensor_set(w, quantized, 0, 18);
+	CHECK(ggml_backend_graph_compute(backend, graph) == GGML_STATUS_FAILED);
+	free(got);
+	free(unpacked);
+	free(quantized);
+	free(values);
+	ggml_backend_buffer_free(weights);
+	ggml_backend_buffer_free(buffer);
+	ggml_free(weights_ctx);
+	ggml_free(ctx);
+	ggml_backend_free(backend);
+}
+
+static void *thread_scales(void *arg)
+{
+	struct scaling *s = arg;
+	float y, factor;
+	int i;
+
+	memcpy(&factor, s->y->op_params, sizeof(factor));
+	for (i = 0; i < 200; i++)
+		CHECK(scaling_run(s, (float)i, &y) == GGML_STATUS_SUCCESS && y == factor * i);
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	struct scaling s[4];
+	pthread_t threads[4];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		scaling_open(&s[i], 64, (float)(i + 2));
+	for (i = 0; i < 4; i++)
+		CHECK(!pthread_create(&threads[i], NULL, thread_scales, &s[i]));
+	for (i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	for (i = 0; i < 4; i++)
+		scaling_close(&s[i]);
+}
+
+static const struct {
+	const char *name;
+	struct infini_fake_settings settings;
+	const char *says;
+} unusable[] = {
+	{ "nobody chose", { .open_err = -EDESTADDRREQ }, "set INFINI_VDEV" },
+	{ "no module", { .open_err = -ENOENT }, "load the module" },
+	{ "not yours", { .open_err = -EACCES }, "not yours" },
+	{ "crowded", { .open_err = -ENOSPC }, "as many clients" },
+	{ "going away", { .open_err = -ENODEV }, "being deleted" },
+	{ "no daemon", { .offline = true }, "is infinid running" },
+	{ "another backend", { .backend = "null" }, "not driven by the ggml backend" },
+};
+
+/* What ggml_backend_init() says when it fails with @settings. */
+static void unusable_output(const struct infini_fake_settings *settings, char *said, size_t bytes)
+{
+	int pipes[2], was = dup(STDERR_FILENO);
+	ggml_backend_reg_t reg;
+	ssize_t n;
+
+	CHECK(!pipe(pipes));
+	infini_fake = *settings;
+	dup2(pipes[1], STDERR_FILENO);
+	close(pipes[1]);
+	reg = ggml_backend_init();
+	dup2(was, STDERR_FILENO);
+	close(was);
+	n = read(pipes[0], said, bytes - 1);
+	close(pipes[0]);
+	said[n > 0 ? n : 0] = '\0';
+	CHECK(!reg);
+}
+
+static void test_unusable_vdevs(void)
+{
+	char said[1024], *newline;
+	size_t i;
+
+	for (i = 0; i < sizeof(unusable) / sizeof(unusable[0]); i++) {
+		unusable_output(&unusable[i].settings, said, sizeof(said));
+		newline = strchr(said, '\n');
+		if (!newline || newline[1] || !strstr(said, unusable[i].says)) {
+			fprintf(stderr, "%s: said \"%s\"\n", unusable[i].name, said);
+			exit(1);
+		}
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{ "what is written is read back, whatever its size", test_round_trips },
+	{ "any order of operations gives the right bytes", test_random_operations },
+	{ "also with tight limits and interruptions", test_random_operations_in_small_pieces },
+	{ "a step is one call", test_step_is_one_call },
+	{ "results nobody reads do not come along", test_unread_results_stay_away },
+	{ "a graph changed under its uid is noticed", test_uid_is_only_a_hint },
+	{ "equal graphs share a program", test_equal_graphs_share_a_program },
+	{ "programs are thrown out at their limit", test_programs_are_thrown_out },
+	{ "the memory limit is told and kept", test_memory_limit },
+	{ "a lost transfer fails graphs until all is freed", test_lost_transfer_fails_graphs },
+	{ "graphs fail cleanly", test_failing_graphs },
+	{ "a graph in too many buffers is refused", test_graph_in_too_many_buffers },
+	{ "writes to many buffers arrive", test_writes_to_many_buffers },
+	{ "answers are remembered", test_answers_are_remembered },
+	{ "repacked weights", test_repacked_weights },
+	{ "threads do not disturb each other", test_threads },
+	{ "each unusable vdev is told in one line", test_unusable_vdevs },
+};
+
+/* A case must also have kept the contract of the device. */
+static void run_case(size_t i)
+{
+	const char *backends = getenv("GGML_BACKENDS");
+
+	ggml_backend_load_all_from_path(backends);
+	cases[i].run();
+	CHECK(!infini_fake_counts.broken_rules);
+	exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	size_t i, nr = sizeof(cases) / sizeof(cases[0]);
+	int status, failed = 0;
+	pid_t pid;
+
+	printf("TAP version 13\n1..%zu\n", nr);
+	for (i = 0; i < nr; i++) {
+		if (argc > 1 && strtoul(argv[1], NULL, 10) != i + 1)
+			continue;
+		fflush(stdout);
+		pid = fork();
+		if (!pid)
+			run_case(i);
+		waitpid(pid, &status, 0);
+		printf("%s %zu - %s\n", status ? "not ok" : "ok", i + 1, cases[i].name);
+		failed += !!status;
+	}
+	return failed ? 1 : 0;
+}
