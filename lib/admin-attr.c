@@ -24,7 +24,7 @@ void infini_attr_string(const struct nlattr *attr, char *field, size_t size)
 }
 
 static struct nla_policy infini_kind_policy[INFINI_A_KIND_MAX + 1] = {
-	[INFINI_A_KIND_NAME] = { .type = NLA_NUL_STRING },
+	[INFINI_A_KIND_NAME] = { .type = NLA_STRING },
 	[INFINI_A_KIND_FLAGS] = { .type = NLA_U32 },
 	[INFINI_A_KIND_ALIGNMENT] = { .type = NLA_U64 },
 	[INFINI_A_KIND_MAX_BYTES] = { .type = NLA_U64 },
@@ -67,9 +67,9 @@ static int infini_kinds_parse(const struct nlmsghdr *reply, struct infini_admin_
 
 static struct nla_policy infini_device_policy[INFINI_A_DEVICE_MAX + 1] = {
 	[INFINI_A_DEVICE_ID] = { .type = NLA_U32 },
-	[INFINI_A_DEVICE_NAME] = { .type = NLA_NUL_STRING },
-	[INFINI_A_DEVICE_BACKEND] = { .type = NLA_NUL_STRING },
-	[INFINI_A_DEVICE_DESCRIPTION] = { .type = NLA_NUL_STRING },
+	[INFINI_A_DEVICE_NAME] = { .type = NLA_STRING },
+	[INFINI_A_DEVICE_BACKEND] = { .type = NLA_STRING },
+	[INFINI_A_DEVICE_DESCRIPTION] = { .type = NLA_STRING },
 	[INFINI_A_DEVICE_CLASS] = { .type = NLA_U32 },
 	[INFINI_A_DEVICE_LEVEL] = { .type = NLA_U32 },
 	[INFINI_A_DEVICE_SLOTS] = { .type = NLA_U32 },
@@ -168,9 +168,9 @@ static int infini_stats_parse(struct nlattr *nest, struct infini_admin_vdev *vde
 
 static struct nla_policy infini_vdev_policy[INFINI_A_VDEV_MAX + 1] = {
 	[INFINI_A_VDEV_ID] = { .type = NLA_U32 },
-	[INFINI_A_VDEV_NAME] = { .type = NLA_NUL_STRING },
+	[INFINI_A_VDEV_NAME] = { .type = NLA_STRING },
 	[INFINI_A_VDEV_DEVICE_ID] = { .type = NLA_U32 },
-	[INFINI_A_VDEV_DEVICE_NAME] = { .type = NLA_NUL_STRING },
+	[INFINI_A_VDEV_DEVICE_NAME] = { .type = NLA_STRING },
 	[INFINI_A_VDEV_WEIGHT] = { .type = NLA_U32 },
 	[INFINI_A_VDEV_QUANTUM_NS] = { .type = NLA_U64 },
 	[INFINI_A_VDEV_MEMORY_LIMIT_BYTES] = { .type = NLA_U64 },
@@ -216,7 +216,7 @@ static struct nla_policy infini_event_policy[INFINI_A_EVENT_MAX + 1] = {
 	[INFINI_A_EVENT_VDEV_ID] = { .type = NLA_U32 },
 	[INFINI_A_EVENT_PID] = { .type = NLA_U32 },
 	[INFINI_A_EVENT_TIME_NS] = { .type = NLA_U64 },
-	[INFINI_A_EVENT_NAME] = { .type = NLA_NUL_STRING },
+	[INFINI_A_EVENT_NAME] = { .type = NLA_STRING },
 };
 
 int infini_event_parse(const struct nlmsghdr *message, struct infini_admin_event *event)
