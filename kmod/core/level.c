@@ -314,17 +314,22 @@ void infini_level_reweight(struct infini_sched_level *level, struct infini_sched
  * @se: active and not queued
  * @limit: most virtual time it may be owed from now on
  *
- * The others are told as if the rest had been served.
+ * The others are told as if the rest had been served. They are owed in sum what this one owes, so
+ * its place moves by more than the excess, because the mean moves with it.
  */
 void infini_level_forgive(struct infini_sched_level *level, struct infini_sched_entity *se,
 			  s64 limit)
 {
 	s64 excess = infini_level_lag(level, se) - limit;
+	u64 step;
 
-	if (excess <= 0)
+	if (excess <= 0 || level->load <= se->weight)
 		return;
-	se->vruntime = vtime_add(se->vruntime, excess);
-	level->rest += excess * se->weight;
+	step = mul_u64_u64_div_u64(min_t(u64, excess, debt_max(se)), level->load,
+				   level->load - se->weight);
+	step = min_t(u64, step, debt_max(se));
+	se->vruntime = vtime_add(se->vruntime, step);
+	level->rest += step * se->weight;
 	level->served = vtime_add(level->served, level_carry(level));
 	if (!infini_vtime_before(se->vruntime, se->deadline))
 		request_begin(se);

@@ -147,7 +147,7 @@ bool infini_sched_may_continue(struct infini_sched *s, struct infini_sched_vdev 
  */
 struct infini_sched_vdev *infini_sched_preempt(struct infini_sched *s, u64 now_ns);
 
-/* When to call infini_sched_preempt() next if nothing else happens; INFINI_SCHED_NEVER for never. */
+/* When to call infini_sched_preempt() next if nothing else happens, or INFINI_SCHED_NEVER. */
 u64 infini_sched_next_event(const struct infini_sched *s, u64 now_ns);
 
 /* Runnable time up to now (the counter itself stands still within a stretch). */

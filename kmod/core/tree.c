@@ -16,7 +16,8 @@ static bool tree_refresh(struct infini_tree_node *node)
 	s64 old_min = node->min_value;
 	int side;
 
-	node->height = max_t(u32, tree_height(node->child[LEFT]), tree_height(node->child[RIGHT])) + 1;
+	node->height = 1 + max_t(u32, tree_height(node->child[LEFT]),
+				 tree_height(node->child[RIGHT]));
 	node->min_value = node->value;
 	for (side = LEFT; side <= RIGHT; side++) {
 		const struct infini_tree_node *child = node->child[side];
@@ -29,7 +30,7 @@ static bool tree_refresh(struct infini_tree_node *node)
 
 /* Put @to where @from hangs. */
 static void tree_replace(struct infini_tree *tree, struct infini_tree_node *from,
-		    struct infini_tree_node *to)
+			 struct infini_tree_node *to)
 {
 	struct infini_tree_node *parent = from->parent;
 
@@ -42,8 +43,8 @@ static void tree_replace(struct infini_tree *tree, struct infini_tree_node *from
 }
 
 /* Turn @node down towards @side; its other child takes its place and is returned. */
-static struct infini_tree_node *tree_rotate(struct infini_tree *tree, struct infini_tree_node *node,
-				       int side)
+static struct infini_tree_node *tree_rotate(struct infini_tree *tree,
+					    struct infini_tree_node *node, int side)
 {
 	struct infini_tree_node *up = node->child[!side];
 	struct infini_tree_node *inner = up->child[side];
@@ -171,12 +172,13 @@ struct infini_tree_node *infini_tree_first_upto(const struct infini_tree *tree, 
 	for (;;) {
 		struct infini_tree_node *left = node->child[LEFT];
 
-		if (left && !infini_vtime_before(limit, left->min_value))
+		if (left && !infini_vtime_before(limit, left->min_value)) {
 			node = left;
-		else if (!infini_vtime_before(limit, node->value))
+			continue;
+		}
+		if (!infini_vtime_before(limit, node->value))
 			return node;
-		else
-			node = node->child[RIGHT];
+		node = node->child[RIGHT];
 	}
 }
 
