@@ -105,7 +105,7 @@ static const char *infini_device_description(ggml_backend_dev_t dev)
 	return infini_device.description;
 }
 
-/* True free memory: less what our own staging buffer is going to take. */
+/* True free memory: less what our own staging buffer and queue are going to take. */
 static void infini_device_memory(ggml_backend_dev_t dev, size_t *free, size_t *total)
 {
 	struct infini_link *link = infini_device_link(dev);
@@ -118,7 +118,7 @@ static void infini_device_memory(ggml_backend_dev_t dev, size_t *free, size_t *t
 	if (!infini_link_open_locked(link) && !infini_link_info_locked(link, &info)) {
 		taken = info.memory_used_bytes;
 		if (!link->started)
-			taken += infini_stage_bytes(info.memory_limit_bytes);
+			taken += infini_stage_bytes(info.memory_limit_bytes) + INFINI_LINK_BYTES;
 		*total = info.memory_limit_bytes;
 		if (taken < info.memory_limit_bytes)
 			*free = info.memory_limit_bytes - taken;

@@ -21,12 +21,14 @@
 
 /*
  * Results are read from the timeline, which remembers INFINI_TIMELINE_RECORDS jobs. Between two
- * looks at it at most one depth of old jobs and one of new ones can end.
+ * looks at it at most one depth of old jobs and one of new ones can end, so a depth is at most half
+ * of that. It is less, because each job of the depth keeps room for inline bytes, which is charged.
  */
-#define INFINI_LINK_DEPTH	(INFINI_TIMELINE_RECORDS / 2)
+#define INFINI_LINK_DEPTH	16
 #define INFINI_LINK_BINDINGS	64	/* of one job, at most; QUERY may say less */
 #define INFINI_LINK_COPIES	64	/* likewise */
-#define INFINI_LINK_INLINE	(64 << 10)
+#define INFINI_LINK_INLINE	(32 << 10)
+#define INFINI_LINK_BYTES	(INFINI_LINK_DEPTH * INFINI_LINK_INLINE)
 #define INFINI_STAGE_SEGMENTS	4
 #define INFINI_MIRRORS		16
 

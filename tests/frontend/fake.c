@@ -26,7 +26,7 @@ static struct infini_fake_program {
 
 static struct infini_fake_buffer fake_buffers[FAKE_BUFFERS];
 static struct infini_timeline fake_timeline;
-static uint32_t fake_depth;
+static uint32_t fake_depth, fake_kinds;
 static uint64_t fake_waits;
 static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -111,7 +111,7 @@ static uint64_t fake_limit(void)
 
 int infini_vdev_info(int fd, struct infini_vdev_info *info)
 {
-	const struct infini_memory_kind kinds[] = {
+	struct infini_memory_kind kinds[INFINI_MEMORY_KINDS_MAX] = {
 		{ .name = "CPU", .flags = INFINI_MEMORY_F_UNIFIED, .alignment = 64 },
 		{ .name = "CPU_REPACK", .flags = INFINI_MEMORY_F_WEIGHTS, .alignment = 64 },
 	};
@@ -119,6 +119,9 @@ int infini_vdev_info(int fd, struct infini_vdev_info *info)
 
 	(void)fd;
 	infini_fake_counts.calls++;
+	if (infini_fake_worker())
+		nr = infini_fake_worker_kinds(kinds);
+	fake_kinds = nr;
 	for (i = 0; i < nr && i < info->kinds_capacity; i++)
 		memcpy((char *)(uintptr_t)info->kinds + i * info->kinds_stride, &kinds[i],
 		       sizeof(kinds[i]));
@@ -171,7 +174,7 @@ int infini_buffer_create(int fd, struct infini_buffer_create *create)
 	(void)fd;
 	infini_fake_counts.calls++;
 	if (create->flags || create->pad || !create->bytes ||
-	    create->kind > (infini_fake.repack ? 1 : 0) ||
+	    create->kind >= fake_kinds ||
 	    (create->type == INFINI_BUFFER_SHARED && create->kind))
 		return fake_broken("BUFFER_CREATE arguments");
 	if (bytes > fake_limit() || infini_fake_counts.bytes > fake_limit() - bytes)
@@ -185,7 +188,8 @@ int infini_buffer_create(int fd, struct infini_buffer_create *create)
 		.kind = create->kind,
 		.bytes = bytes,
 	};
-	err = infini_fake_memory(&fake_buffers[i]);
+	err = infini_fake_worker() ? infini_fake_worker_memory(&fake_buffers[i]) :
+				     infini_fake_ggml_memory(&fake_buffers[i]);
 	if (err)
 		return err;
 	infini_fake_counts.bytes += bytes;
@@ -209,7 +213,10 @@ static void fake_buffer_put(struct infini_fake_buffer *buffer)
 		return;
 	infini_fake_counts.bytes -= buffer->bytes;
 	infini_fake_counts.buffers--;
-	infini_fake_memory_free(buffer);
+	if (infini_fake_worker())
+		infini_fake_worker_memory_free(buffer);
+	else
+		infini_fake_ggml_memory_free(buffer);
 	memset(buffer, 0, sizeof(*buffer));
 }
 
@@ -362,6 +369,13 @@ static int fake_work(const struct infini_job *job, uint64_t *value)
 {
 	const struct infini_binding *bindings = (void *)(uintptr_t)job->bindings;
 	struct infini_fake_buffer *buffers[64];
+	struct infini_fake_work work = {
+		.args = (void *)(uintptr_t)job->args,
+		.args_bytes = job->args_bytes,
+		.nr_bindings = job->nr_bindings,
+		.access = bindings,
+		.buffers = buffers,
+	};
 	uint32_t i;
 	int err;
 
@@ -377,13 +391,13 @@ static int fake_work(const struct infini_job *job, uint64_t *value)
 	if (err)
 		return err;
 	if (job->op == INFINI_OP_ASK)
-		return infini_fake_ask((void *)(uintptr_t)job->args, job->args_bytes, buffers,
-				       job->nr_bindings, value);
+		return infini_fake_worker() ? infini_fake_worker_ask(&work, value) :
+					      infini_fake_ggml_ask(&work, value);
 	if (!job->program || job->program >= FAKE_PROGRAMS || !fake_programs[job->program].data)
 		return fake_broken("a job without its program");
-	err = infini_fake_run(fake_programs[job->program].data, fake_programs[job->program].bytes,
-			      buffers, job->nr_bindings, (void *)(uintptr_t)job->args,
-			      job->args_bytes);
+	work.program = fake_programs[job->program].data;
+	work.program_bytes = fake_programs[job->program].bytes;
+	err = infini_fake_worker() ? infini_fake_worker_run(&work) : infini_fake_ggml_run(&work);
 	return err ? err : fake_outputs(job, bindings, buffers);
 }
 
