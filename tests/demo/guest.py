@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The demo inside the machine: two vdevs of one device, two llama.cpp completions on each.
+
+Writes OUT/guest.json; tests/demo/run adds what only the host can know and judges.
+"""
+import argparse
+import json
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CTL = os.path.join(TREE, "build/ctl/infinictl")
+DAEMON = os.path.join(TREE, "build/daemon/infinid")
+BACKENDS = os.path.join(TREE, "build/daemon/backends")
+PLUGIN = os.path.join(TREE, "build/frontends/ggml/libggml-infini.so")
+DEVICE = "cpu0"
+VDEVS = {"a": 3, "b": 1}
+PROMPTS = {"a": ("Once upon a time", "The little fox"), "b": ("Long ago, a", "Lily was a")}
+TERMINAL = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def say(text):
+    """One line of progress."""
+    print(f"demo: {text}", flush=True)
+
+
+def fail(text):
+    print(f"demo: {text}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+class Completion:
+    """One llama.cpp process whose text grows."""
+
+    def __init__(self, args, vdev, index):
+        self.vdev, self.index, self.text = vdev, index, b""
+        self.prompt = PROMPTS[vdev][index]
+        self.log = os.path.join(args.out, f"{vdev}{index + 1}.log")
+        command = ["llama-completion", "-m", args.model, "-no-cnv", "-p", self.prompt,
+                   "-n", str(args.tokens[vdev]), "--temp", "0", "-t", "1", "-fit", "off",
+                   "--ignore-eos", "--simple-io", "-lv", "4", "--log-file", self.log]
+        self.command = command
+        self.process = None
+        self.first = self.ended = 0.0
+
+    def start(self, environment, device):
+        self.text, self.first, self.ended = b"", 0.0, 0.0
+        env = dict(os.environ, **environment)
+        self.process = subprocess.Popen(
+            self.command + (["-ngl", "99"] if device != "none" else []) + ["-dev", device],
+            env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL)
+        return self.process.stdout
+
+    def read(self):
+        """More text; False at its end."""
+        more = os.read(self.process.stdout.fileno(), 65536)
+        now = time.monotonic()
+        # What comes at once is the prompt; what follows is generated.
+        if more and not self.first and len((self.text + more).strip()) > len(self.prompt):
+            self.first = now
+        self.text += more
+        if more:
+            return True
+        self.ended = now
+        return False
+
+    def words(self):
+        return " ".join(self.text.decode(errors="replace").split())
+
+    def layers(self):
+        """Layers offloaded and layers there are, from llama.cpp's own log."""
+        with open(self.log, errors="replace", encoding="utf-8") as file:
+            match = re.search(r"offloaded (\d+)/(\d+) layers", file.read())
+        return (int(match[1]), int(match[2])) if match else (0, -1)
+
+
+def ctl(*words):
+    done = subprocess.run([CTL, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, check=False)
+    if done.returncode:
+        fail(f"infinictl {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def snapshot():
+    """Counters of both vdevs, read in one go, and when."""
+    vdevs = json.loads(ctl("vdev", "list", "--json"))
+    return time.monotonic(), {v["name"]: v["stats"] for v in vdevs if v["name"] in VDEVS}
+
+
+class Screen:
+    """The texts side by side on a terminal; a line now and then elsewhere."""
+
+    def __init__(self, completions):
+        self.completions = completions
+        self.shown = 0.0
+        if TERMINAL:
+            print("\033[2J", end="")
+
+    def head(self, vdev, width, before, now):
+        tokens = now[1][vdev]["tokens_generated"]
+        seconds = now[0] - before[0]
+        run = {v: now[1][v]["occupancy_ns"] - before[1][v]["occupancy_ns"] for v in VDEVS}
+        rate = (tokens - before[1][vdev]["tokens_generated"]) / seconds if seconds else 0
+        share = 100 * run[vdev] / (sum(run.values()) or 1)
+        return (f" vdev {vdev}  weight {VDEVS[vdev]}  {tokens} tokens  {rate:.1f} t/s  "
+                f"share {share:.0f} %")[:width].ljust(width)
+
+    def show(self, before, now):
+        if not TERMINAL:
+            if now[0] - self.shown > 5:
+                self.shown = now[0]
+                for vdev in VDEVS:
+                    say(self.head(vdev, 100, before, now).strip())
+            return
+        size = shutil.get_terminal_size()
+        width, rows = size.columns // 2 - 1, (size.lines - 4) // 2
+        heads = [f"\033[7m{self.head(v, width, before, now)}\033[0m" for v in VDEVS]
+        lines = ["  ".join(heads)]
+        for index in range(2):
+            panes = []
+            for vdev in VDEVS:
+                text = next(c for c in self.completions if (c.vdev, c.index) == (vdev, index))
+                pane = textwrap.wrap(text.words(), width)[-(rows - 1):]
+                panes.append([*pane, *[""] * (rows - len(pane))])
+            lines += [f"{left:{width}}  {right:{width}}" for left, right in zip(*panes)]
+        print("\033[H" + "\r\n".join(lines[:size.lines - 1]), end="", flush=True)
+
+
+def follow(completions, between):
+    """Read everybody's text until all have ended; @between runs every half second."""
+    selector = selectors.DefaultSelector()
+    for completion in completions:
+        selector.register(completion.process.stdout, selectors.EVENT_READ, completion)
+    next_look = 0.0
+    while selector.get_map():
+        for key, _ in selector.select(0.5):
+            if not key.data.read():
+                selector.unregister(key.fileobj)
+        if time.monotonic() >= next_look:
+            between()
+            next_look = time.monotonic() + 0.5
+    for completion in completions:
+        if completion.process.wait():
+            with open(completion.log, errors="replace", encoding="utf-8") as file:
+                tail = file.read().strip().splitlines()[-3:]
+            fail(f"{completion.vdev}{completion.index + 1}: llama.cpp exited with "
+                 f"{completion.process.returncode}: {' | '.join(tail)}")
+
+
+class Window:
+    """The stretch of time in which every completion is generating: both vdevs backlogged."""
+
+    def __init__(self, completions):
+        self.completions, self.begin, self.end = completions, None, None
+        self.before = snapshot()
+        self.screen = Screen(completions)
+
+    def look(self):
+        now = snapshot()
+        if not self.begin and all(c.first for c in self.completions):
+            self.begin = now
+        # A look after the first of them ended is too late to count.
+        if self.begin and not any(c.ended for c in self.completions):
+            self.end = now
+        self.screen.show(self.begin or self.before, now)
+
+
+def load_daemon(args):
+    config = os.path.join(args.out, "infinid.conf")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(f"[infinid]\nbackend_dir = {BACKENDS}\n[backend ggml]\ndevices = {DEVICE}\n")
+    log = open(os.path.join(args.out, "infinid.log"), "w", encoding="utf-8")
+    daemon = subprocess.Popen([DAEMON, "--foreground", "--config", config], stdout=log,
+                              stderr=subprocess.STDOUT)
+    for _ in range(240):
+        if daemon.poll() is not None:
+            fail("infinid ended; see build/demo/infinid.log")
+        if any(d["name"] == DEVICE for d in json.loads(ctl("device", "list", "--json"))):
+            return daemon
+        time.sleep(0.25)
+    fail(f"infinid did not register {DEVICE} within a minute; see build/demo/infinid.log")
+    return None
+
+
+def tenants(window):
+    """What each vdev got while both were backlogged."""
+    (begin, before), (end, after) = window.begin, window.end
+    rows = []
+    for vdev, weight in VDEVS.items():
+        first, last = before[vdev], after[vdev]
+        tokens = last["tokens_generated"] - first["tokens_generated"]
+        rows.append({"name": vdev, "weight": weight, "tokens": tokens,
+                     "tokens_per_s": round(tokens / (end - begin), 2),
+                     "occupancy_ns": last["occupancy_ns"] - first["occupancy_ns"],
+                     "preemptions": last["preemptions"] - first["preemptions"],
+                     "queue_wait_p99_ns": last["queue_wait_p99_ns"]})
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--tokens", required=True, help="of each completion on a and b: 240,120")
+    args = parser.parse_args()
+    args.tokens = dict(zip(VDEVS, map(int, args.tokens.split(","))))
+
+    if not os.path.exists("/dev/infini"):
+        say("loading the module")
+        subprocess.run(["insmod", os.path.join(TREE, "build/kmod/infini.ko")], check=True)
+    say("starting infinid")
+    daemon = load_daemon(args)
+    for vdev, weight in VDEVS.items():
+        say(ctl("vdev", "create", vdev, "--device", DEVICE, "--memory", args_memory(args),
+                "--weight", str(weight)).strip())
+
+    completions = [Completion(args, vdev, i) for vdev in VDEVS for i in range(2)]
+    say("two completions on each vdev, at the same time")
+    for completion in completions:
+        completion.start({"INFINI_VDEV": completion.vdev, "GGML_BACKEND_PATH": PLUGIN},
+                         "INFINI0")
+    window = Window(completions)
+    follow(completions, window.look)
+    if TERMINAL:
+        print("\r")
+    if not window.end or window.end[0] <= window.begin[0]:
+        fail("the completions never ran at the same time; give them more tokens")
+    layers = [c.layers() for c in completions]
+    texts = [c.text for c in completions]
+
+    say("the same commands on the plain CPU device, for comparison")
+    for completion in completions:
+        completion.start({}, "none")
+    follow(completions, lambda: None)
+    identical = [c.text == text and len(text) > len(c.prompt)
+                 for c, text in zip(completions, texts)]
+    report = {"identical": all(identical), "identical_texts": identical,
+              "seconds_backlogged": round(window.end[0] - window.begin[0], 2),
+              "tenants": tenants(window),
+              "layers_offloaded": min(layers)[0], "layers": max(layers)[1],
+              "texts": [{"vdev": c.vdev, "text": text.decode(errors="replace").strip()}
+                        for c, text in zip(completions, texts)]}
+
+    for vdev in VDEVS:
+        ctl("vdev", "delete", vdev)
+    daemon.send_signal(signal.SIGTERM)
+    if daemon.wait(30):
+        fail(f"infinid ended with {daemon.returncode}; see build/demo/infinid.log")
+    subprocess.run(["rmmod", "infini"], check=True)
+    with open(os.path.join(args.out, "guest.json"), "w", encoding="utf-8") as file:
+        json.dump(report, file)
+
+
+def args_memory(args):
+    """Room for two copies of the model, their caches and the workers' scratch."""
+    return f"{max(256, (3 * os.path.getsize(args.model) >> 20) + 256)}M"
+
+
+if __name__ == "__main__":
+    main()
