@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE_BYTES	1024
+#define BACKEND_LINES	20
+#define BACKEND_PERIOD_S 10
 
 static struct {
 	bool syslog;
@@ -74,7 +77,8 @@ static const char *word_of(int priority)
 	return priority == LOG_WARNING ? "warning: " : "";
 }
 
-void infini_log_message(int priority, const char *message)
+/* Control characters become '?', so that a message stays one line. */
+static void log_message(int priority, const char *message)
 {
 	const char *colon = log_state.prefix[0] ? ": " : "";
 	char text[LINE_BYTES - 128], line[LINE_BYTES];
@@ -109,5 +113,27 @@ void infini_log(int priority, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	infini_log_message(priority, text);
+	log_message(priority, text);
+}
+
+void infini_log_backend(int priority, const char *message)
+{
+	static struct {
+		time_t since;
+		unsigned int lines;
+	} period;
+	struct timespec now;
+
+	if (priority > log_state.level)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!period.lines || now.tv_sec - period.since >= BACKEND_PERIOD_S) {
+		if (period.lines > BACKEND_LINES)
+			infini_notice("%u more messages of the backend were left out",
+				      period.lines - BACKEND_LINES);
+		period.since = now.tv_sec;
+		period.lines = 0;
+	}
+	if (period.lines++ < BACKEND_LINES)
+		log_message(priority, message);
 }

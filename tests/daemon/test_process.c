@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "backend_load.h"
+#include "log.h"
 #include "notify.h"
 #include "pidfile.h"
 #include "probe.h"
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -233,6 +235,97 @@ static void no_service_manager_is_fine(void **state)
 	assert_int_equal(infini_notify("READY=1\n"), -ENOENT);
 }
 
+/* ---- the log ----------------------------------------------------------------------------------- */
+
+/* What a child that calls @speak writes to stderr. */
+static void listen_to(void (*speak)(void), char *text, size_t bytes)
+{
+	int ends[2], status;
+	size_t length = 0;
+	ssize_t got;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (!pid) {
+		dup2(ends[1], STDERR_FILENO);
+		speak();
+		_exit(0);
+	}
+	close(ends[1]);
+	while ((got = read(ends[0], text + length, bytes - 1 - length)) > 0)
+		length += (size_t)got;
+	text[length] = '\0';
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
+static void speak_plainly(void)
+{
+	infini_log_open(false);
+	infini_info("to people");
+	infini_log_prefix("vdev a");
+	infini_err("what %s", "broke");
+	infini_debug("not at this level");
+	infini_log_backend(LOG_WARNING, "two\nlines\033[2J");
+}
+
+static void lines_are_one_event_each(void **state)
+{
+	char text[1024];
+
+	(void)state;
+	unsetenv("JOURNAL_STREAM");
+	listen_to(speak_plainly, text, sizeof(text));
+	assert_string_equal(text, "infinid: to people\n"
+				  "infinid: vdev a: error: what broke\n"
+				  "infinid: vdev a: warning: two?lines?[2J\n");
+}
+
+static void speak_to_the_journal(void)
+{
+	struct stat st;
+	char stream[64];
+
+	fstat(STDERR_FILENO, &st);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	speak_plainly();
+}
+
+static void journal_gets_priorities(void **state)
+{
+	char text[1024];
+
+	(void)state;
+	listen_to(speak_to_the_journal, text, sizeof(text));
+	assert_string_equal(text, "<6>to people\n"
+				  "<3>vdev a: what broke\n"
+				  "<4>vdev a: two?lines?[2J\n");
+}
+
+static void speak_too_much(void)
+{
+	infini_log_open(false);
+	for (int i = 0; i < 1000; i++)
+		infini_log_backend(LOG_WARNING, "bad program");
+	infini_err("end");
+}
+
+static void hostile_client_cannot_fill_the_log(void **state)
+{
+	char text[65536];
+	unsigned int lines = 0;
+
+	(void)state;
+	listen_to(speak_too_much, text, sizeof(text));
+	for (const char *at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_int_equal(lines, 21);
+	assert_non_null(strstr(text, "error: end\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +336,9 @@ int main(void)
 		cmocka_unit_test(pidfile_needs_its_folder),
 		cmocka_unit_test(service_manager_hears),
 		cmocka_unit_test(no_service_manager_is_fine),
+		cmocka_unit_test(lines_are_one_event_each),
+		cmocka_unit_test(journal_gets_priorities),
+		cmocka_unit_test(hostile_client_cannot_fill_the_log),
 	};
 	int failed;
 
