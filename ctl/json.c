@@ -52,11 +52,11 @@ struct json_object *infini_json_device(const struct infini_admin_device *device)
 	return object;
 }
 
-static struct json_object *infini_json_stats(const struct infini_admin_vdev *vdev)
+static struct json_object *infini_json_stats(const struct infini_admin_vdev *vdev, bool hist)
 {
 	const struct infini_vdev_stats *stats = &vdev->stats;
 	struct json_object *object = json_object_new_object();
-	struct json_object *hist = json_object_new_array();
+	struct json_object *buckets;
 
 	infini_json_set_u64(object, "occupancy_ns", stats->occupancy_ns);
 	infini_json_set_u64(object, "runnable_ns", stats->runnable_ns);
@@ -84,13 +84,16 @@ static struct json_object *infini_json_stats(const struct infini_admin_vdev *vde
 			    infini_hist_quantile(vdev->queue_wait_hist, 500000));
 	infini_json_set_u64(object, "queue_wait_p99_ns",
 			    infini_hist_quantile(vdev->queue_wait_hist, 990000));
+	if (!hist)
+		return object;
+	buckets = json_object_new_array();
 	for (int i = 0; i < INFINI_HIST_BUCKETS; i++)
-		json_object_array_add(hist, json_object_new_uint64(vdev->queue_wait_hist[i]));
-	json_object_object_add(object, "queue_wait_hist", hist);
+		json_object_array_add(buckets, json_object_new_uint64(vdev->queue_wait_hist[i]));
+	json_object_object_add(object, "queue_wait_hist", buckets);
 	return object;
 }
 
-struct json_object *infini_json_vdev(const struct infini_admin_vdev *vdev)
+struct json_object *infini_json_vdev(const struct infini_admin_vdev *vdev, bool hist)
 {
 	struct json_object *object = json_object_new_object();
 	char text[32];
@@ -114,7 +117,7 @@ struct json_object *infini_json_vdev(const struct infini_admin_vdev *vdev)
 	}
 	infini_json_set_string(object, "executor", infini_executor_word(vdev->executor));
 	infini_json_set_u64(object, "executor_pid", vdev->executor_pid);
-	json_object_object_add(object, "stats", infini_json_stats(vdev));
+	json_object_object_add(object, "stats", infini_json_stats(vdev, hist));
 	return object;
 }
 

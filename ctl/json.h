@@ -9,7 +9,8 @@
 
 /* Each returns an object that the caller puts, or NULL without memory. */
 struct json_object *infini_json_device(const struct infini_admin_device *device);
-struct json_object *infini_json_vdev(const struct infini_admin_vdev *vdev);
+/* @hist: with the histogram of waits, which is long. */
+struct json_object *infini_json_vdev(const struct infini_admin_vdev *vdev, bool hist);
 struct json_object *infini_json_event(const struct infini_admin_event *event);
 
 void infini_json_set_u64(struct json_object *object, const char *key, uint64_t value);

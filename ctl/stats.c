@@ -194,7 +194,7 @@ static int infini_rates_table(struct infini_ctl *ctl, const struct infini_stats 
 {
 	static const char *const columns[] = {
 		"VDEV", "DEVICE", ">WEIGHT", ">DEVICE%",
-		">SHARE%", ">TOKENS/S", ">PROMPT/S", ">JOBS/S",
+		">SHARE%", ">TOKENS/S", ">EVAL/S", ">JOBS/S",
 		">YIELDS/S", ">WAIT-P50", ">WAIT-P99",
 		">MEMORY", ">LIMIT",
 	};
@@ -234,7 +234,7 @@ static int infini_totals_json(struct infini_ctl *ctl, const struct infini_stats 
 
 	for (size_t i = 0; i < vdevs->nr; i++)
 		if (infini_stats_wants(stats, &vdevs->vdev[i]))
-			json_object_array_add(array, infini_json_vdev(&vdevs->vdev[i]));
+			json_object_array_add(array, infini_json_vdev(&vdevs->vdev[i], true));
 	return infini_json_print(ctl, array);
 }
 
@@ -243,7 +243,7 @@ static int infini_totals_table(struct infini_ctl *ctl, const struct infini_stats
 {
 	static const char *const columns[] = {
 		"VDEV", "DEVICE", ">WEIGHT", ">OCCUPANCY",
-		">JOBS", ">FAILED", ">PROMPT", ">TOKENS",
+		">JOBS", ">FAILED", ">EVAL", ">TOKENS",
 		">YIELDS", ">WAIT-P50", ">WAIT-P99",
 		">MEMORY", ">PEAK", ">LIMIT",
 	};
@@ -399,8 +399,9 @@ const struct infini_command infini_stats_command = {
 		"  --interval TIME  measure over this long (default with --watch: 1s); without --watch\n"
 		"                   the rates are shown once\n"
 		"  --json           JSON; with --watch one object per line\n"
-		"Without --watch and --interval: totals since each vdev was created. PROMPT counts rows\n"
-		"evaluated, TOKENS rows generated. DEVICE% is the part of the device's time that the vdev\n"
-		"held, SHARE% its part of what all vdevs of the device held together.\n",
+		"Without --watch and --interval: totals since each vdev was created. EVAL counts tokens\n"
+		"evaluated, prompts included, TOKENS those generated. DEVICE% is the part of the\n"
+		"device's time that the vdev held, SHARE% its part of what all vdevs of the device\n"
+		"held together.\n",
 	.run = infini_stats_run,
 };

@@ -14,7 +14,7 @@ static int infini_vdev_list_json(struct infini_ctl *ctl, const struct infini_vde
 	struct json_object *array = json_object_new_array();
 
 	for (size_t i = 0; i < vdevs->nr; i++)
-		json_object_array_add(array, infini_json_vdev(&vdevs->vdev[i]));
+		json_object_array_add(array, infini_json_vdev(&vdevs->vdev[i], false));
 	return infini_json_print(ctl, array);
 }
 

@@ -73,7 +73,7 @@ static int infini_vdev_show_run(struct infini_ctl *ctl, int argc, char **argv)
 	if (status)
 		return status;
 	if (json)
-		return infini_json_print(ctl, infini_json_vdev(&vdev));
+		return infini_json_print(ctl, infini_json_vdev(&vdev, true));
 	infini_vdev_show_config(&vdev);
 	infini_vdev_show_stats(&vdev);
 	return 0;

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* infinictl as people call it, in front of a fake module: what it prints, asks for and ends with. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <json-c/json.h>
+
+#include "ctl.h"
+#include "fake_admin.h"
+
+#define WORDS_MAX	24
+#define GIB		(1ull << 30)
+
+int infinictl_main(int argc, char **argv);
+
+/* What the last run printed. */
+static char *out, *err;
+
+static int run(const char *line)
+{
+	char words[512], *argv[WORDS_MAX], *rest = words;
+	FILE *old_out = stdout, *old_err = stderr;
+	size_t out_size, err_size;
+	sigset_t interrupt;
+	int argc = 0, status;
+
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	free(out);
+	free(err);
+	snprintf(words, sizeof(words), "infinictl %s", line);
+	while ((argv[argc] = strsep(&rest, " ")))
+		if (*argv[argc])
+			argc++;
+	optind = 0;
+	stdout = open_memstream(&out, &out_size);
+	stderr = open_memstream(&err, &err_size);
+	status = infinictl_main(argc, argv);
+	fclose(stdout);
+	fclose(stderr);
+	stdout = old_out;
+	stderr = old_err;
+	/* A process would have ended; here the signal is still pending. */
+	sigtimedwait(&interrupt, NULL, &(struct timespec){ 0 });
+	return status;
+}
+
+/* @text: what must be in standard output after a success, in standard error after a failure. */
+struct row {
+	const char *name;
+	const char *line;
+	int status;
+	const char *text;
+	void (*arrange)(void);
+};
+
+static void no_module(void)
+{
+	fake.open_err = -ENOENT;
+}
+
+static void not_root(void)
+{
+	fake.list_err = -EPERM;
+	fake.sentence = "needs CAP_SYS_ADMIN in the initial user namespace";
+}
+
+static void not_root_events(void)
+{
+	fake.open_err = -EPERM;
+}
+
+static void no_devices(void)
+{
+	fake.nr_devices = 0;
+}
+
+static void one_device(void)
+{
+	fake.nr_devices = 1;
+}
+
+static void no_vdevs(void)
+{
+	fake.nr_vdevs = 0;
+}
+
+static void busy(void)
+{
+	fake.change_err = -EBUSY;
+	fake.vdevs[0].stats.clients = 2;
+}
+
+static void taken(void)
+{
+	fake.change_err = -EEXIST;
+}
+
+static void full(void)
+{
+	fake.change_err = -ENOSPC;
+}
+
+static void refused(void)
+{
+	fake.change_err = -EINVAL;
+	fake.sentence = "the module's own words";
+}
+
+static void silent(void)
+{
+	fake.change_err = -EIO;
+}
+
+static const struct row rows[] = {
+	{ "nothing", "", 2, "say what to do: infinictl help", NULL },
+	{ "version", "--version", 0, "infinictl 0.1", NULL },
+	{ "help", "--help", 0, "vdev create", NULL },
+	{ "help of a command", "help vdev create", 0, "--memory SIZE", NULL },
+	{ "help of a group", "help device", 0, "device show", NULL },
+	{ "help of a topic", "help units", 0, "count in 1024s", NULL },
+	{ "help of nothing", "help frobnicate", 2, "no help on \"frobnicate\"", NULL },
+	{ "--help of a command", "stats --help", 0, "usage: infinictl stats", NULL },
+	{ "-h of a command", "vdev set -h", 0, "usage: infinictl vdev set", NULL },
+	{ "half a command", "vdev", 2, "vdev: say what to do: see infinictl help vdev", NULL },
+	{ "a command with a slip", "vdev lsit", 2, "did you mean \"infinictl vdev list\"?", NULL },
+	{ "an unknown command", "frobnicate", 2, "infinictl help lists the commands", NULL },
+
+	{ "no module", "device list", 1,
+	  "load the module (modprobe infini)", no_module },
+	{ "no module, events", "events", 1, "load the module (modprobe infini)", no_module },
+	{ "not root", "vdev list", 1, "needs CAP_SYS_ADMIN on the host: run infinictl as root",
+	  not_root },
+	{ "not root, events", "events", 1, "run infinictl as root", not_root_events },
+	{ "daemon not running, create", "vdev create a --memory 1G", 1,
+	  "no device is registered: is infinid running? (systemctl start infinid)", no_devices },
+	{ "daemon not running, create on a device", "vdev create a --memory 1G --device cpu0", 1,
+	  "is infinid running?", no_devices },
+	{ "daemon not running, show", "device show cpu0", 1, "is infinid running?", no_devices },
+
+	{ "list devices", "device list", 0, "gpu0   2  gpu    ggml", NULL },
+	{ "list devices, a word too many", "device list cpu0", 2, "device list takes no arguments",
+	  NULL },
+	{ "show a device", "device show gpu0", 0, "memory       24G", NULL },
+	{ "show a device by id", "device show 2", 0, "name         gpu0", NULL },
+	{ "show an unknown device", "device show gpu1", 1,
+	  "no device \"gpu1\": did you mean \"gpu0\"? (devices: cpu0, gpu0)", NULL },
+	{ "show an unknown id", "device show 7", 1, "no device \"7\"", NULL },
+	{ "show an id that is too large", "device show 4294967296", 1,
+	  "no device has id 4294967296", NULL },
+
+	{ "list vdevs", "vdev list", 0, "alpha   1  cpu0       300      2ms", NULL },
+	{ "show a vdev", "vdev show beta", 0, "node         /dev/infini2", NULL },
+	{ "show none", "vdev show", 2, "takes the name of one vdev, which is missing", NULL },
+	{ "show two", "vdev show alpha beta", 2, "takes the name of one vdev, no more", NULL },
+	{ "show an unknown vdev", "vdev show alhpa", 1,
+	  "no vdev \"alhpa\": did you mean \"alpha\"? (vdevs: alpha, beta)", NULL },
+	{ "show something else", "vdev show something", 1,
+	  "no vdev \"something\" (vdevs: alpha, beta)", NULL },
+	{ "show a vdev where there is none", "vdev show a", 1, "there are none yet", no_vdevs },
+	{ "a name too long", "vdev show 0123456789abcdef0123456789abcdef", 2,
+	  "a name has at most 31 characters", NULL },
+
+	{ "create", "vdev create c --device cpu0 --memory 2G", 0,
+	  "vdev \"c\" (id 3) created on device cpu0: /dev/infini3", NULL },
+	{ "create on the only device", "vdev create c --memory 2G", 0, "created on device cpu0",
+	  one_device },
+	{ "create without a node", "vdev create c --device cpu0 --memory 2G --no-node", 0,
+	  "without a node", NULL },
+	{ "create without a device", "vdev create c --memory 2G", 2,
+	  "there are 2 devices: choose one with --device (cpu0, gpu0)", NULL },
+	{ "create without memory", "vdev create c --device cpu0", 2,
+	  "say how much memory it may use: --memory SIZE (4G is left on device cpu0)", NULL },
+	{ "create without a name", "vdev create --memory 2G", 2, "one name for the vdev", NULL },
+	{ "create with a number for a name", "vdev create 7 --memory 2G", 2,
+	  "not digits alone", NULL },
+	{ "create with a slash in the name", "vdev create a/b --memory 2G", 2,
+	  "vdev name \"a/b\"", NULL },
+	{ "create with too much memory", "vdev create c --device cpu0 --memory 12G", 1,
+	  "vdev \"c\": memory 12G exceeds the 4G left of 8G on device cpu0", full },
+	{ "create one too many", "vdev create c --device cpu0 --memory 1G", 1,
+	  "the module has no id left", full },
+	{ "create what exists", "vdev create alpha --device cpu0 --memory 1G", 1,
+	  "exists already: change it with infinictl vdev set alpha", taken },
+	{ "create, refused with words", "vdev create c --device cpu0 --memory 1G", 1,
+	  "vdev \"c\": the module's own words", refused },
+	{ "create, refused without words", "vdev create c --device cpu0 --memory 1G", 1,
+	  "vdev \"c\": Input/output error", silent },
+
+	{ "an option with a slip", "vdev create c --memroy 2G", 2,
+	  "unknown option \"--memroy\": did you mean \"--memory\"?", NULL },
+	{ "an unknown option", "vdev create c --frobnicate", 2,
+	  "unknown option \"--frobnicate\": see infinictl help vdev create", NULL },
+	{ "an unknown letter", "vdev list -x", 2, "unknown option \"-x\"", NULL },
+	{ "an option without its value", "vdev create c --memory", 2,
+	  "option \"--memory\" needs a value", NULL },
+	{ "a size without a number", "vdev create c --memory lots", 2,
+	  "--memory lots: not a size", NULL },
+	{ "a size with an unknown unit", "vdev create c --memory 2X", 2,
+	  "--memory 2X: unknown unit", NULL },
+	{ "a size too small", "vdev create c --memory 1K", 2, "the least is one page, 4K", NULL },
+	{ "a size too large", "vdev create c --memory 9999999999T", 2, "more than 8 EiB", NULL },
+	{ "a weight of 0", "vdev create c --memory 1G --weight 0", 2,
+	  "--weight 0: must be a whole number, 1 to 10000", NULL },
+	{ "a weight of 10001", "vdev set alpha --weight 10001", 2, "1 to 10000", NULL },
+	{ "a quantum without a unit", "vdev set alpha --quantum 2", 2, "needs a unit", NULL },
+	{ "a quantum too short", "vdev set alpha --quantum 99us", 2,
+	  "--quantum 99us: must be 100us to 1s", NULL },
+	{ "a quantum too long", "vdev set alpha --quantum 2s", 2, "must be 100us to 1s", NULL },
+	{ "a mode that is not octal", "vdev set alpha --mode 0888", 2, "must be octal", NULL },
+	{ "a mode with more than permissions", "vdev set alpha --mode 4755", 2, "0 to 0777", NULL },
+	{ "an unknown owner", "vdev set alpha --owner no-such-user-here", 1,
+	  "no user \"no-such-user-here\"", NULL },
+	{ "an unknown group", "vdev set alpha --owner root:no-such-group-here", 1,
+	  "no group \"no-such-group-here\"", NULL },
+	{ "an owner without a name", "vdev set alpha --owner :root", 2, "USER or USER:GROUP", NULL },
+	{ "an owner of a number that nobody has", "vdev set alpha --owner 3999999999", 1,
+	  "write 3999999999:GROUP", NULL },
+
+	{ "set", "vdev set alpha --weight 5", 0, "", NULL },
+	{ "set nothing", "vdev set alpha", 2, "nothing to change", NULL },
+	{ "set an unknown vdev", "vdev set gamma --weight 5", 1, "no vdev \"gamma\"", NULL },
+	{ "set too much memory", "vdev set alpha --memory 7G", 1,
+	  "vdev \"alpha\": memory 7G exceeds the 6G left of 8G on device cpu0", full },
+
+	{ "delete", "vdev delete alpha", 0, "", NULL },
+	{ "delete by id", "vdev delete 2", 0, "", NULL },
+	{ "delete an unknown vdev", "vdev delete bet", 1, "did you mean \"beta\"?", NULL },
+	{ "delete a vdev in use", "vdev delete alpha", 1,
+	  "vdev \"alpha\" is in use (clients: 2): stop them, or add --force", busy },
+
+	{ "stats", "stats", 0, "beta   cpu0       100", NULL },
+	{ "stats of one", "stats beta", 0, "VDEV  DEVICE", NULL },
+	{ "stats of an unknown vdev", "stats gamma", 1, "no vdev \"gamma\"", NULL },
+	{ "stats over an interval", "stats --interval 50ms", 0, "SHARE%", NULL },
+	{ "an interval too short", "stats --interval 1ms", 2, "must be 50ms to 60min", NULL },
+	{ "an interval that is none", "stats --interval soon", 2, "not a time", NULL },
+};
+
+#define NR_ROWS	(sizeof(rows) / sizeof(*rows))
+
+static void test_row(void **state)
+{
+	const struct row *row = *state;
+	const char *text;
+	int status;
+
+	fake_fill();
+	if (row->arrange)
+		row->arrange();
+	status = run(row->line);
+	text = status ? err : out;
+	if (status != row->status || !strstr(text, row->text))
+		fail_msg("infinictl %s: status %d, \"%s\"; wanted %d, \"%s\"", row->line, status,
+			 text, row->status, row->text);
+	/* An error is one line, and begins with who says it. */
+	if (status) {
+		assert_string_equal(strchr(err, '\n'), "\n");
+		assert_memory_equal(err, "infinictl: ", strlen("infinictl: "));
+		assert_string_equal(out, "");
+	}
+}
+
+static void test_create_asks(void **state)
+{
+	(void)state;
+	fake_fill();
+	assert_int_equal(run("vdev create c --device gpu0 --memory 1.5G --weight 3 --quantum 4ms"
+			     " --owner root:0 --mode 0660 --no-node"), 0);
+	assert_int_equal(fake.nr_changes, 1);
+	assert_string_equal(fake.name, "c");
+	assert_string_equal(fake.device, "gpu0");
+	assert_int_equal(fake.config.set, INFINI_VDEV_SET_MEMORY | INFINI_VDEV_SET_WEIGHT |
+			 INFINI_VDEV_SET_QUANTUM | INFINI_VDEV_SET_OWNER | INFINI_VDEV_SET_MODE);
+	assert_int_equal(fake.config.memory_limit_bytes, 3 * GIB / 2);
+	assert_int_equal(fake.config.weight, 3);
+	assert_int_equal(fake.config.quantum_ns, 4000000);
+	assert_int_equal(fake.config.uid, 0);
+	assert_int_equal(fake.config.gid, 0);
+	assert_int_equal(fake.config.mode, 0660);
+	assert_true(fake.config.no_node);
+}
+
+static void test_set_asks(void **state)
+{
+	(void)state;
+	fake_fill();
+	assert_int_equal(run("vdev set beta --weight 7 --owner 3999999999:3999999998"), 0);
+	assert_int_equal(fake.id, 2);
+	assert_int_equal(fake.config.set, INFINI_VDEV_SET_WEIGHT | INFINI_VDEV_SET_OWNER);
+	assert_int_equal(fake.config.weight, 7);
+	assert_int_equal(fake.config.uid, 3999999999);
+	assert_int_equal(fake.config.gid, 3999999998);
+}
+
+static void test_delete_asks(void **state)
+{
+	(void)state;
+	fake_fill();
+	assert_int_equal(run("vdev delete beta --force"), 0);
+	assert_int_equal(fake.id, 2);
+	assert_true(fake.force);
+	assert_int_equal(run("vdev delete beta"), 0);
+	assert_false(fake.force);
+}
+
+static void assert_empty_array(void)
+{
+	struct json_object *array = json_tokener_parse(out);
+
+	assert_int_equal(json_object_get_type(array), json_type_array);
+	assert_int_equal(json_object_array_length(array), 0);
+	json_object_put(array);
+}
+
+static void test_nothing_there(void **state)
+{
+	(void)state;
+	fake_fill();
+	fake.nr_devices = 0;
+	fake.nr_vdevs = 0;
+	assert_int_equal(run("device list"), 0);
+	assert_string_equal(out, "");
+	assert_non_null(strstr(err, "is infinid running?"));
+	assert_int_equal(run("device list --json"), 0);
+	assert_empty_array();
+	assert_string_equal(err, "");
+	assert_int_equal(run("vdev list"), 0);
+	assert_non_null(strstr(err, "infinictl vdev create"));
+	assert_int_equal(run("vdev list --json"), 0);
+	assert_empty_array();
+}
+
+static uint64_t number(struct json_object *object, const char *key)
+{
+	struct json_object *value;
+
+	assert_true(json_object_object_get_ex(object, key, &value));
+	return json_object_get_uint64(value);
+}
+
+static void test_vdev_json(void **state)
+{
+	struct json_object *array, *vdev, *stats, *hist;
+
+	(void)state;
+	fake_fill();
+	fake.vdevs[1].stats.tokens_generated = 1ull << 40;
+	fake.vdevs[1].queue_wait_hist[40] = 4;
+	fake.vdevs[1].minor = -1;
+	assert_int_equal(run("vdev list --json"), 0);
+	array = json_tokener_parse(out);
+	assert_int_equal(json_object_array_length(array), 2);
+	vdev = json_object_array_get_idx(array, 1);
+	assert_string_equal(json_object_get_string(json_object_object_get(vdev, "name")), "beta");
+	assert_null(json_object_object_get(vdev, "node"));
+	assert_string_equal(json_object_get_string(json_object_object_get(vdev, "mode")), "0600");
+	assert_int_equal(number(vdev, "weight"), 100);
+	stats = json_object_object_get(vdev, "stats");
+	assert_int_equal(number(stats, "tokens_generated"), 1ull << 40);
+	assert_int_equal(number(stats, "queue_wait_p50_ns"), 1152);
+	assert_false(json_object_object_get_ex(stats, "queue_wait_hist", &hist));
+	json_object_put(array);
+
+	assert_int_equal(run("vdev show beta --json"), 0);
+	vdev = json_tokener_parse(out);
+	stats = json_object_object_get(vdev, "stats");
+	assert_true(json_object_object_get_ex(stats, "queue_wait_hist", &hist));
+	assert_int_equal(json_object_array_length(hist), INFINI_HIST_BUCKETS);
+	assert_int_equal(json_object_get_int(json_object_array_get_idx(hist, 40)), 4);
+	json_object_put(vdev);
+}
+
+static void test_device_json(void **state)
+{
+	struct json_object *device, *kinds;
+
+	(void)state;
+	fake_fill();
+	fake.devices[0].nr_kinds = 1;
+	strcpy((char *)fake.devices[0].kinds[0].name, "CPU_REPACK");
+	fake.devices[0].kinds[0].flags = INFINI_MEMORY_F_WEIGHTS;
+	assert_int_equal(run("device show cpu0 --json"), 0);
+	device = json_tokener_parse(out);
+	assert_int_equal(number(device, "memory_bytes"), 8 * GIB);
+	kinds = json_object_object_get(device, "memory_kinds");
+	assert_int_equal(json_object_array_length(kinds), 1);
+	json_object_put(device);
+}
+
+/* Between the two looks the vdevs ran: alpha three times as long as beta. */
+static void progress(void)
+{
+	if (fake.nr_lists != 2)
+		return;
+	fake.vdevs[0].stats.occupancy_ns += 30000000;
+	fake.vdevs[1].stats.occupancy_ns += 10000000;
+	fake.devices[0].occupancy_ns += 40000000;
+	fake.vdevs[0].stats.tokens_generated += 30;
+	fake.vdevs[0].queue_wait_hist[40] += 8;
+}
+
+static void test_rates(void **state)
+{
+	struct json_object *line, *vdevs, *alpha;
+	double seconds;
+
+	(void)state;
+	fake_fill();
+	fake.vdevs[0].stats.occupancy_ns = 7000000000;
+	fake.vdevs[0].stats.tokens_generated = 1000;
+	fake.vdevs[0].queue_wait_hist[80] = 1000;
+	fake.on_list = progress;
+	assert_int_equal(run("stats --interval 100ms --json"), 0);
+	line = json_tokener_parse(out);
+	seconds = number(line, "interval_ns") / 1e9;
+	assert_true(seconds >= 0.1);
+	vdevs = json_object_object_get(line, "vdevs");
+	assert_int_equal(json_object_array_length(vdevs), 2);
+	alpha = json_object_array_get_idx(vdevs, 0);
+	assert_int_equal(number(alpha, "occupancy_ns"), 30000000);
+	assert_int_equal(number(alpha, "share_percent"), 75);
+	assert_true(json_object_get_double(json_object_object_get(alpha, "device_percent")) <= 30);
+	assert_int_equal(number(alpha, "tokens_generated"), 30);
+	assert_true(json_object_get_double(json_object_object_get(alpha, "tokens_per_s")) <= 300);
+	/* Waits before the interval do not count. */
+	assert_int_equal(number(alpha, "queue_wait_p50_ns"), 1152);
+	json_object_put(line);
+}
+
+static void interrupt_later(void)
+{
+	if (fake.nr_lists == 3)
+		raise(SIGINT);
+}
+
+static void test_watch_ends_cleanly(void **state)
+{
+	int lines = 0;
+
+	(void)state;
+	fake_fill();
+	fake.on_list = interrupt_later;
+	assert_int_equal(run("stats --watch --interval 50ms --json"), 0);
+	for (const char *c = out; *c; c++)
+		lines += *c == '\n';
+	assert_int_equal(lines, 2);
+	assert_string_equal(err, "");
+}
+
+static void arrange_events(void)
+{
+	fake_fill();
+	fake.events[0] = (struct infini_admin_event){
+		.type = INFINI_EVENT_EXECUTOR_ATTACHED, .device_id = 1, .vdev_id = 2, .pid = 77,
+		.name = "beta", .time_ns = 5,
+	};
+	fake.events[1] = (struct infini_admin_event){
+		.type = INFINI_EVENT_DEVICE_OFFLINE, .device_id = 1, .name = "cpu0",
+	};
+	fake.events[2] = (struct infini_admin_event){ .type = 999, .name = "later" };
+	fake.nr_events = 3;
+}
+
+static void test_events_text(void **state)
+{
+	(void)state;
+	arrange_events();
+	assert_int_equal(run("events"), 0);
+	assert_non_null(strstr(out, "executor-attached  vdev beta  pid 77\n"));
+	assert_non_null(strstr(out, "device-offline     device cpu0\n"));
+	assert_non_null(strstr(out, "unknown            device later\n"));
+	assert_string_equal(err, "");
+}
+
+static void test_events_json(void **state)
+{
+	struct json_object *event;
+
+	(void)state;
+	arrange_events();
+	assert_int_equal(run("events --json"), 0);
+	*strchr(out, '\n') = '\0';
+	event = json_tokener_parse(out);
+	assert_string_equal(json_object_get_string(json_object_object_get(event, "vdev")), "beta");
+	assert_int_equal(number(event, "pid"), 77);
+	assert_int_equal(number(event, "time_ns"), 5);
+	json_object_put(event);
+}
+
+static const struct CMUnitTest other_tests[] = {
+	cmocka_unit_test(test_create_asks),
+	cmocka_unit_test(test_set_asks),
+	cmocka_unit_test(test_delete_asks),
+	cmocka_unit_test(test_nothing_there),
+	cmocka_unit_test(test_vdev_json),
+	cmocka_unit_test(test_device_json),
+	cmocka_unit_test(test_rates),
+	cmocka_unit_test(test_watch_ends_cleanly),
+	cmocka_unit_test(test_events_text),
+	cmocka_unit_test(test_events_json),
+};
+
+int main(void)
+{
+	struct CMUnitTest tests[NR_ROWS + sizeof(other_tests) / sizeof(*other_tests)];
+	int status;
+
+	for (size_t i = 0; i < NR_ROWS; i++)
+		tests[i] = (struct CMUnitTest){ rows[i].name, test_row, NULL, NULL,
+						(void *)&rows[i] };
+	memcpy(&tests[NR_ROWS], other_tests, sizeof(other_tests));
+	status = cmocka_run_group_tests_name("commands", tests, NULL, NULL);
+	free(out);
+	free(err);
+	return status;
+}
