@@ -7,20 +7,16 @@ Writes OUT/guest.json; tests/demo/run adds what only the host can know and judge
 import argparse
 import json
 import os
-import re
 import selectors
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
 import time
 
-TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CTL = os.path.join(TREE, "build/ctl/infinictl")
-DAEMON = os.path.join(TREE, "build/daemon/infinid")
-BACKENDS = os.path.join(TREE, "build/daemon/backends")
-PLUGIN = os.path.join(TREE, "build/frontends/ggml/libggml-infini.so")
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
+import infini  # noqa: E402  pylint: disable=wrong-import-position
+
 DEVICE = "cpu0"
 VDEVS = {"a": 3, "b": 1}
 PROMPTS = {"a": ("Once upon a time", "The little fox"), "b": ("Long ago, a", "Lily was a")}
@@ -53,10 +49,9 @@ class Completion:
 
     def start(self, environment, device):
         self.text, self.first, self.ended = b"", 0.0, 0.0
-        env = dict(os.environ, **environment)
         self.process = subprocess.Popen(
             self.command + (["-ngl", "99"] if device != "none" else []) + ["-dev", device],
-            env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL)
         return self.process.stdout
 
@@ -77,24 +72,14 @@ class Completion:
         return " ".join(self.text.decode(errors="replace").split())
 
     def layers(self):
-        """Layers offloaded and layers there are, from llama.cpp's own log."""
         with open(self.log, errors="replace", encoding="utf-8") as file:
-            match = re.search(r"offloaded (\d+)/(\d+) layers", file.read())
-        return (int(match[1]), int(match[2])) if match else (0, -1)
-
-
-def ctl(*words):
-    done = subprocess.run([CTL, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, check=False)
-    if done.returncode:
-        fail(f"infinictl {' '.join(words)}: {done.stderr.strip()}")
-    return done.stdout
+            return infini.offloaded(file.read())
 
 
 def snapshot():
     """Counters of both vdevs, read in one go, and when."""
-    vdevs = json.loads(ctl("vdev", "list", "--json"))
-    return time.monotonic(), {v["name"]: v["stats"] for v in vdevs if v["name"] in VDEVS}
+    vdevs = infini.vdevs()
+    return time.monotonic(), {name: vdevs[name]["stats"] for name in VDEVS}
 
 
 class Screen:
@@ -175,23 +160,6 @@ class Window:
         self.screen.show(self.begin or self.before, now)
 
 
-def load_daemon(args):
-    config = os.path.join(args.out, "infinid.conf")
-    with open(config, "w", encoding="utf-8") as file:
-        file.write(f"[infinid]\nbackend_dir = {BACKENDS}\n[backend ggml]\ndevices = {DEVICE}\n")
-    log = open(os.path.join(args.out, "infinid.log"), "w", encoding="utf-8")
-    daemon = subprocess.Popen([DAEMON, "--foreground", "--config", config], stdout=log,
-                              stderr=subprocess.STDOUT)
-    for _ in range(240):
-        if daemon.poll() is not None:
-            fail("infinid ended; see build/demo/infinid.log")
-        if any(d["name"] == DEVICE for d in json.loads(ctl("device", "list", "--json"))):
-            return daemon
-        time.sleep(0.25)
-    fail(f"infinid did not register {DEVICE} within a minute; see build/demo/infinid.log")
-    return None
-
-
 def tenants(window):
     """What each vdev got while both were backlogged."""
     (begin, before), (end, after) = window.begin, window.end
@@ -215,20 +183,18 @@ def main():
     args = parser.parse_args()
     args.tokens = dict(zip(VDEVS, map(int, args.tokens.split(","))))
 
-    if not os.path.exists("/dev/infini"):
-        say("loading the module")
-        subprocess.run(["insmod", os.path.join(TREE, "build/kmod/infini.ko")], check=True)
-    say("starting infinid")
-    daemon = load_daemon(args)
+    say("loading the module, starting infinid")
+    infini.load_module()
+    daemon = infini.Daemon(args.out, [DEVICE], f"[backend ggml]\ndevices = {DEVICE}\n")
+    daemon.start()
     for vdev, weight in VDEVS.items():
-        say(ctl("vdev", "create", vdev, "--device", DEVICE, "--memory", args_memory(args),
+        say(infini.ctl("vdev", "create", vdev, "--device", DEVICE, "--memory", args_memory(args),
                 "--weight", str(weight)).strip())
 
     completions = [Completion(args, vdev, i) for vdev in VDEVS for i in range(2)]
     say("two completions on each vdev, at the same time")
     for completion in completions:
-        completion.start({"INFINI_VDEV": completion.vdev, "GGML_BACKEND_PATH": PLUGIN},
-                         "INFINI0")
+        completion.start(infini.tenant(completion.vdev), "INFINI0")
     window = Window(completions)
     follow(completions, window.look)
     if TERMINAL:
@@ -240,7 +206,7 @@ def main():
 
     say("the same commands on the plain CPU device, for comparison")
     for completion in completions:
-        completion.start({}, "none")
+        completion.start(dict(os.environ), "none")
     follow(completions, lambda: None)
     identical = [c.text == text and len(text) > len(c.prompt)
                  for c, text in zip(completions, texts)]
@@ -252,11 +218,9 @@ def main():
                         for c, text in zip(completions, texts)]}
 
     for vdev in VDEVS:
-        ctl("vdev", "delete", vdev)
-    daemon.send_signal(signal.SIGTERM)
-    if daemon.wait(30):
-        fail(f"infinid ended with {daemon.returncode}; see build/demo/infinid.log")
-    subprocess.run(["rmmod", "infini"], check=True)
+        infini.ctl("vdev", "delete", vdev)
+    daemon.stop()
+    infini.unload_module()
     with open(os.path.join(args.out, "guest.json"), "w", encoding="utf-8") as file:
         json.dump(report, file)
 
@@ -267,4 +231,7 @@ def args_memory(args):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except infini.Trouble as trouble:
+        fail(trouble)

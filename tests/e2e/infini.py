@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Infini from the build folder, for programs that run as root inside a machine."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CTL = os.path.join(TREE, "build/ctl/infinictl")
+DAEMON = os.path.join(TREE, "build/daemon/infinid")
+BACKENDS = os.path.join(TREE, "build/daemon/backends")
+PLUGIN = os.path.join(TREE, "build/frontends/ggml/libggml-infini.so")
+
+
+class Trouble(Exception):
+    """Something that should have worked did not; the text is for people."""
+
+
+def ctl_try(*words):
+    """infinictl: its status, what it printed and what it complained of."""
+    done = subprocess.run([CTL, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, check=False, timeout=120)
+    return done.returncode, done.stdout, done.stderr.strip()
+
+
+def ctl(*words):
+    status, out, err = ctl_try(*words)
+    if status:
+        raise Trouble(f"infinictl {' '.join(words)}: {err}")
+    return out
+
+
+def devices():
+    return {d["name"]: d for d in json.loads(ctl("device", "list", "--json"))}
+
+
+def vdevs():
+    """All vdevs by name, read in one go."""
+    return {v["name"]: v for v in json.loads(ctl("vdev", "list", "--json"))}
+
+
+def wait_until(what, condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise Trouble(f"{what}: not within {seconds} s")
+        time.sleep(0.1)
+
+
+def load_module(path=os.path.join(TREE, "build/kmod/infini.ko"), *parameters):
+    if not os.path.exists("/dev/infini"):
+        subprocess.run(["insmod", path, *parameters], check=True)
+
+
+def unload_module():
+    subprocess.run(["rmmod", "infini"], check=True)
+
+
+class Daemon:
+    """An infinid in the foreground, with a configuration of its own."""
+
+    def __init__(self, out, wanted, sections, general=""):
+        self.out, self.wanted = out, wanted
+        self.config = os.path.join(out, "infinid.conf")
+        self.log = os.path.join(out, "infinid.log")
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(f"[infinid]\nbackend_dir = {BACKENDS}\n{general}{sections}")
+        self.process = None
+
+    def start(self):
+        with open(self.log, "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen([DAEMON, "--foreground", "--config", self.config],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(f"infinid registers {', '.join(self.wanted)} (see {self.log})", self.ready, 120)
+
+    def ready(self):
+        if self.process.poll() is not None:
+            with open(self.log, encoding="utf-8") as file:
+                raise Trouble(f"infinid ended: {file.read().strip().splitlines()[-1:]}")
+        known = devices()
+        return all(name in known and known[name]["online"] for name in self.wanted)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        if self.process.wait(60):
+            raise Trouble(f"infinid ended with {self.process.returncode}; see {self.log}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def tenant(vdev):
+    """The environment of a process that uses @vdev."""
+    return dict(os.environ, INFINI_VDEV=vdev, GGML_BACKEND_PATH=PLUGIN)
+
+
+def offloaded(log):
+    """Layers offloaded and layers there are, from llama.cpp's own log."""
+    words = log.replace("/", " ").split()
+    if "offloaded" not in words:
+        return 0, -1
+    at = words.index("offloaded")
+    return int(words[at + 1]), int(words[at + 2])
