@@ -115,6 +115,22 @@ static int infini_submit_some(struct infini_link *link, unsigned int first, unsi
 	return err;
 }
 
+/* True when jobs asked for more time than the administrator allows by now; they ask for less. */
+static bool infini_submit_shorten(struct infini_link *link, unsigned int first, unsigned int nr)
+{
+	uint64_t was = link->query.max_timeout_ns;
+	unsigned int i;
+
+	infini_trace_add(INFINI_TRACE_SYSCALLS, 1);
+	if (infini_query(link->fd, &link->query) || link->query.max_timeout_ns >= was)
+		return false;
+	for (i = first; i < nr; i++) {
+		if (link->jobs[i].timeout_ns > link->query.max_timeout_ns)
+			link->jobs[i].timeout_ns = link->query.max_timeout_ns;
+	}
+	return true;
+}
+
 /* All @nr collected jobs, in order. With @wait the last SUBMIT waits for the last of them. */
 static int infini_submit_all(struct infini_link *link, unsigned int nr, bool wait)
 {
@@ -130,6 +146,8 @@ static int infini_submit_all(struct infini_link *link, unsigned int nr, bool wai
 		done += taken;
 		if (err == -EAGAIN)
 			err = infini_submit_wait_until(link, link->submitted);
+		else if (err == -EINVAL && infini_submit_shorten(link, done, nr))
+			err = 0;
 		if (err)
 			return err;
 	}

@@ -26,7 +26,7 @@ static struct infini_fake_program {
 
 static struct infini_fake_buffer fake_buffers[FAKE_BUFFERS];
 static struct infini_timeline fake_timeline;
-static uint32_t fake_depth, fake_kinds;
+static uint32_t fake_depth;
 static uint64_t fake_waits;
 static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -47,6 +47,11 @@ static uint64_t fake_env(const char *name)
 	const char *text = getenv(name);
 
 	return text ? strtoull(text, NULL, 0) : 0;
+}
+
+static uint64_t fake_max_timeout(void)
+{
+	return fake_or(infini_fake.max_timeout_ns, 600ULL * 1000000000);
 }
 
 /* So that unmodified programs can be run over the fake. */
@@ -96,7 +101,7 @@ int infini_query(int fd, struct infini_query *query)
 		.max_clients = 4,
 		.max_inline_bytes = fake_or(infini_fake.max_inline_bytes, 64 << 10),
 		.max_program_bytes = 16 << 20,
-		.max_timeout_ns = 600ULL * 1000000000,
+		.max_timeout_ns = fake_max_timeout(),
 		.default_timeout_ns = 10ULL * 1000000000,
 		.size_job = sizeof(struct infini_job),
 		.size_completion = sizeof(struct infini_completion),
@@ -111,7 +116,7 @@ static uint64_t fake_limit(void)
 
 int infini_vdev_info(int fd, struct infini_vdev_info *info)
 {
-	struct infini_memory_kind kinds[INFINI_MEMORY_KINDS_MAX] = {
+	const struct infini_memory_kind kinds[] = {
 		{ .name = "CPU", .flags = INFINI_MEMORY_F_UNIFIED, .alignment = 64 },
 		{ .name = "CPU_REPACK", .flags = INFINI_MEMORY_F_WEIGHTS, .alignment = 64 },
 	};
@@ -119,9 +124,6 @@ int infini_vdev_info(int fd, struct infini_vdev_info *info)
 
 	(void)fd;
 	infini_fake_counts.calls++;
-	if (infini_fake_worker())
-		nr = infini_fake_worker_kinds(kinds);
-	fake_kinds = nr;
 	for (i = 0; i < nr && i < info->kinds_capacity; i++)
 		memcpy((char *)(uintptr_t)info->kinds + i * info->kinds_stride, &kinds[i],
 		       sizeof(kinds[i]));
@@ -174,7 +176,7 @@ int infini_buffer_create(int fd, struct infini_buffer_create *create)
 	(void)fd;
 	infini_fake_counts.calls++;
 	if (create->flags || create->pad || !create->bytes ||
-	    create->kind >= fake_kinds ||
+	    create->kind > (infini_fake.repack ? 1 : 0) ||
 	    (create->type == INFINI_BUFFER_SHARED && create->kind))
 		return fake_broken("BUFFER_CREATE arguments");
 	if (bytes > fake_limit() || infini_fake_counts.bytes > fake_limit() - bytes)
@@ -188,8 +190,7 @@ int infini_buffer_create(int fd, struct infini_buffer_create *create)
 		.kind = create->kind,
 		.bytes = bytes,
 	};
-	err = infini_fake_worker() ? infini_fake_worker_memory(&fake_buffers[i]) :
-				     infini_fake_ggml_memory(&fake_buffers[i]);
+	err = infini_fake_memory(&fake_buffers[i]);
 	if (err)
 		return err;
 	infini_fake_counts.bytes += bytes;
@@ -213,10 +214,7 @@ static void fake_buffer_put(struct infini_fake_buffer *buffer)
 		return;
 	infini_fake_counts.bytes -= buffer->bytes;
 	infini_fake_counts.buffers--;
-	if (infini_fake_worker())
-		infini_fake_worker_memory_free(buffer);
-	else
-		infini_fake_ggml_memory_free(buffer);
+	infini_fake_memory_free(buffer);
 	memset(buffer, 0, sizeof(*buffer));
 }
 
@@ -369,13 +367,6 @@ static int fake_work(const struct infini_job *job, uint64_t *value)
 {
 	const struct infini_binding *bindings = (void *)(uintptr_t)job->bindings;
 	struct infini_fake_buffer *buffers[64];
-	struct infini_fake_work work = {
-		.args = (void *)(uintptr_t)job->args,
-		.args_bytes = job->args_bytes,
-		.nr_bindings = job->nr_bindings,
-		.access = bindings,
-		.buffers = buffers,
-	};
 	uint32_t i;
 	int err;
 
@@ -391,13 +382,13 @@ static int fake_work(const struct infini_job *job, uint64_t *value)
 	if (err)
 		return err;
 	if (job->op == INFINI_OP_ASK)
-		return infini_fake_worker() ? infini_fake_worker_ask(&work, value) :
-					      infini_fake_ggml_ask(&work, value);
+		return infini_fake_ask((void *)(uintptr_t)job->args, job->args_bytes, buffers,
+				       job->nr_bindings, value);
 	if (!job->program || job->program >= FAKE_PROGRAMS || !fake_programs[job->program].data)
 		return fake_broken("a job without its program");
-	work.program = fake_programs[job->program].data;
-	work.program_bytes = fake_programs[job->program].bytes;
-	err = infini_fake_worker() ? infini_fake_worker_run(&work) : infini_fake_ggml_run(&work);
+	err = infini_fake_run(fake_programs[job->program].data, fake_programs[job->program].bytes,
+			      buffers, job->nr_bindings, (void *)(uintptr_t)job->args,
+			      job->args_bytes);
 	return err ? err : fake_outputs(job, bindings, buffers);
 }
 
@@ -450,11 +441,16 @@ static int fake_submit_locked(struct infini_submit *submit)
 	for (i = 0; i < submit->nr_jobs && i < most; i++) {
 		const struct infini_job *job = (void *)(uintptr_t)(submit->jobs +
 								   i * submit->jobs_stride);
-		uint64_t seqno = ++fake_timeline.submitted, value = 0;
-		struct infini_completion *record =
-			&fake_timeline.records[seqno % INFINI_TIMELINE_RECORDS];
-		int status = fake_job(job, &value);
+		struct infini_completion *record;
+		uint64_t seqno, value = 0;
+		int status;
 
+		/* Malformed by no fault of the client: the ceiling may have moved. */
+		if (job->timeout_ns > fake_max_timeout())
+			return submit->accepted ? 0 : -EINVAL;
+		seqno = ++fake_timeline.submitted;
+		record = &fake_timeline.records[seqno % INFINI_TIMELINE_RECORDS];
+		status = fake_job(job, &value);
 		*record = (struct infini_completion){
 			.seqno = seqno,
 			.status = status,

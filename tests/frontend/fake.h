@@ -17,6 +17,7 @@ struct infini_fake_settings {
 	uint32_t max_programs;
 	uint32_t max_bindings;
 	uint32_t max_queue_depth;
+	uint64_t max_timeout_ns;
 	bool repack;			/* offer the CPU's repacked memory as kind 1 */
 	bool offline;			/* no executor can be had */
 	const char *backend;		/* what the vdev's device is driven by */
@@ -51,34 +52,16 @@ struct infini_fake_buffer {
 	uint64_t bytes;
 	void *base;			/* NULL: free slot */
 	struct ggml_backend_buffer *ggml;
-	struct infini_backend_buffer *worker;
 	bool mapped;
 	bool destroyed;
 };
 
-/* A PROGRAM or ASK job, checked. */
-struct infini_fake_work {
-	const void *program;
-	uint64_t program_bytes;
-	const void *args;
-	uint32_t args_bytes;
-	uint32_t nr_bindings;
-	const struct infini_binding *access;
-	struct infini_fake_buffer **buffers;
-};
-
-/* fake_ggml.c: the executor is ggml's CPU device, and trusts what it gets */
-int infini_fake_ggml_memory(struct infini_fake_buffer *buffer);
-void infini_fake_ggml_memory_free(struct infini_fake_buffer *buffer);
-int infini_fake_ggml_run(const struct infini_fake_work *work);
-int infini_fake_ggml_ask(const struct infini_fake_work *work, uint64_t *value);
-
-/* fake_worker.c: the executor is infinid's backend, when $INFINI_FAKE_WORKER names it */
-bool infini_fake_worker(void);
-uint32_t infini_fake_worker_kinds(struct infini_memory_kind *kinds);
-int infini_fake_worker_memory(struct infini_fake_buffer *buffer);
-void infini_fake_worker_memory_free(struct infini_fake_buffer *buffer);
-int infini_fake_worker_run(const struct infini_fake_work *work);
-int infini_fake_worker_ask(const struct infini_fake_work *work, uint64_t *value);
+/* fake_ggml.c */
+int infini_fake_memory(struct infini_fake_buffer *buffer);
+void infini_fake_memory_free(struct infini_fake_buffer *buffer);
+int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buffer **bindings,
+		    uint32_t nr_bindings, const void *args, uint32_t args_bytes);
+int infini_fake_ask(const void *args, uint32_t args_bytes, struct infini_fake_buffer **bindings,
+		    uint32_t nr_bindings, uint64_t *value);
 
 #endif /* INFINI_TESTS_FAKE_H */

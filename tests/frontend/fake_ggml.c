@@ -37,7 +37,7 @@ static ggml_backend_buffer_type_t fake_type(uint32_t kind)
 	return ggml_backend_cpu_buffer_type();
 }
 
-int infini_fake_ggml_memory(struct infini_fake_buffer *buffer)
+int infini_fake_memory(struct infini_fake_buffer *buffer)
 {
 	if (buffer->kind) {
 		buffer->ggml = ggml_backend_buft_alloc_buffer(fake_type(buffer->kind),
@@ -53,7 +53,7 @@ int infini_fake_ggml_memory(struct infini_fake_buffer *buffer)
 	return 0;
 }
 
-void infini_fake_ggml_memory_free(struct infini_fake_buffer *buffer)
+void infini_fake_memory_free(struct infini_fake_buffer *buffer)
 {
 	ggml_backend_buffer_free(buffer->ggml);
 	if (!buffer->kind)
@@ -110,12 +110,13 @@ static ggml_backend_t fake_backend(uint32_t threads)
 	return backend;
 }
 
-int infini_fake_ggml_run(const struct infini_fake_work *work)
+int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buffer **bindings,
+		    uint32_t nr_bindings, const void *args, uint32_t args_bytes)
 {
-	const struct infini_ggml_program *header = work->program;
+	const struct infini_ggml_program *header = program;
 	const struct infini_ggml_tensor *in = (const void *)(header + 1);
 	const uint32_t *nodes = (const void *)(in + header->nr_tensors);
-	const struct infini_ggml_run *run = work->args;
+	const struct infini_ggml_run *run = args;
 	struct ggml_init_params params = {
 		.mem_size = header->nr_tensors * ggml_tensor_overhead() +
 			    ggml_graph_overhead_custom(header->nr_tensors, false),
@@ -128,15 +129,15 @@ int infini_fake_ggml_run(const struct infini_fake_work *work)
 	uint32_t i;
 
 	if (header->magic != INFINI_GGML_MAGIC || header->ops != GGML_OP_COUNT ||
-	    header->nr_bindings > work->nr_bindings || work->args_bytes != sizeof(*run) ||
-	    run->pad || work->program_bytes != sizeof(*header) + header->nr_tensors * sizeof(*in) + header->nr_nodes * 4)
+	    header->nr_bindings > nr_bindings || args_bytes != sizeof(*run) || run->pad ||
+	    bytes != sizeof(*header) + header->nr_tensors * sizeof(*in) + header->nr_nodes * 4)
 		return -EINVAL;
 	ctx = ggml_init(params);
 	tensors = calloc(header->nr_tensors, sizeof(tensors[0]));
 	for (i = 0; i < header->nr_tensors; i++) {
 		tensors[i] = fake_tensor(ctx, &in[i]);
 		fake_sources(tensors, tensors[i], &in[i]);
-		fake_place(tensors[i], &in[i], work->buffers);
+		fake_place(tensors[i], &in[i], bindings);
 	}
 	graph = ggml_new_graph_custom(ctx, header->nr_tensors, false);
 	for (i = 0; i < header->nr_nodes; i++)
@@ -150,11 +151,10 @@ int infini_fake_ggml_run(const struct infini_fake_work *work)
 }
 
 static int fake_ask_set(const struct infini_ggml_ask *ask, struct ggml_tensor *tensor,
-			const struct infini_ggml_tensor *in, const struct infini_fake_work *work)
+			const struct infini_ggml_tensor *in, struct infini_fake_buffer **bindings,
+			uint32_t nr_bindings)
 {
-	struct infini_fake_buffer **bindings = work->buffers;
-
-	if (work->nr_bindings != 2 || in->binding || ask->bytes != ggml_nbytes(tensor) ||
+	if (nr_bindings != 2 || in->binding || ask->bytes != ggml_nbytes(tensor) ||
 	    ask->offset + ask->bytes > bindings[1]->bytes)
 		return -EINVAL;
 	fake_place(tensor, in, bindings);
@@ -162,9 +162,10 @@ static int fake_ask_set(const struct infini_ggml_ask *ask, struct ggml_tensor *t
 	return 0;
 }
 
-int infini_fake_ggml_ask(const struct infini_fake_work *work, uint64_t *value)
+int infini_fake_ask(const void *args, uint32_t args_bytes, struct infini_fake_buffer **bindings,
+		    uint32_t nr_bindings, uint64_t *value)
 {
-	const struct infini_ggml_ask *ask = work->args;
+	const struct infini_ggml_ask *ask = args;
 	const struct infini_ggml_tensor *in = (const void *)(ask + 1);
 	struct ggml_init_params params = {
 		.mem_size = (1 + INFINI_GGML_SRC_MAX) * ggml_tensor_overhead(),
@@ -176,7 +177,7 @@ int infini_fake_ggml_ask(const struct infini_fake_work *work, uint64_t *value)
 	uint32_t i;
 	int err = 0;
 
-	if (work->args_bytes != sizeof(*ask) + ask->nr_tensors * sizeof(*in) || !ask->nr_tensors ||
+	if (args_bytes != sizeof(*ask) + ask->nr_tensors * sizeof(*in) || !ask->nr_tensors ||
 	    ask->nr_tensors > 1 + INFINI_GGML_SRC_MAX || ask->ops != GGML_OP_COUNT)
 		return -EINVAL;
 	ctx = ggml_init(params);
@@ -193,7 +194,7 @@ int infini_fake_ggml_ask(const struct infini_fake_work *work, uint64_t *value)
 	else if (ask->question == INFINI_GGML_ASK_ALLOC_SIZE)
 		*value = ggml_backend_buft_get_alloc_size(fake_type(ask->kind), tensors[0]);
 	else if (ask->question == INFINI_GGML_ASK_TENSOR_SET)
-		err = fake_ask_set(ask, tensors[0], in, work);
+		err = fake_ask_set(ask, tensors[0], in, bindings, nr_bindings);
 	else
 		err = -EOPNOTSUPP;
 	for (i = 0; i < 2; i++)

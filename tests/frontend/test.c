@@ -471,6 +471,20 @@ static void test_writes_to_many_buffers(void)
 		scaling_close(&s[i]);
 }
 
+/* The administrator lowers the ceiling of timeouts under a running client. */
+static void test_shorter_timeouts(void)
+{
+	struct scaling s;
+	float y;
+
+	scaling_open(&s, 64, 3.0f);
+	CHECK(scaling_run(&s, 1.0f, &y) == GGML_STATUS_SUCCESS && y == 3.0f);
+	infini_fake.max_timeout_ns = 1000000000;
+	CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_SUCCESS && y == 6.0f);
+	CHECK(scaling_run(&s, 3.0f, &y) == GGML_STATUS_SUCCESS && y == 9.0f);
+	scaling_close(&s);
+}
+
 static void test_answers_are_remembered(void)
 {
 	struct scaling s;
@@ -645,6 +659,7 @@ static const struct {
 	{ "graphs fail cleanly", test_failing_graphs },
 	{ "a graph in too many buffers is refused", test_graph_in_too_many_buffers },
 	{ "writes to many buffers arrive", test_writes_to_many_buffers },
+	{ "a lowered ceiling of timeouts is followed", test_shorter_timeouts },
 	{ "answers are remembered", test_answers_are_remembered },
 	{ "repacked weights", test_repacked_weights },
 	{ "threads do not disturb each other", test_threads },
