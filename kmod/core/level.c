@@ -35,6 +35,14 @@ static void request_begin(struct infini_sched_entity *se)
 	se->deadline = vtime_add(se->vruntime, max_t(s64, length, 1));
 }
 
+static void breath_set(struct infini_sched_entity *se)
+{
+	u64 quarter_ns = (se->left_ns - se->joined_ns) >> 2;
+
+	quarter_ns = max_t(u64, quarter_ns, se->slice_ns * INFINI_LEVEL_BREATH_MIN_SLICES);
+	se->breath_ns = min_t(u64, quarter_ns, se->slice_ns * INFINI_LEVEL_BREATH_MAX_SLICES);
+}
+
 /* Carry whole steps of @rest over to @vtime; returns the steps. */
 static s64 level_carry(struct infini_sched_level *level)
 {
@@ -88,8 +96,9 @@ static s64 level_place(const struct infini_sched_level *level,
 		       const struct infini_sched_entity *se, u64 now_ns)
 {
 	u64 others = level->load ? level->load : level->last_weight;
-	u64 slept_ns = now_ns - se->left_ns;
+	u64 slept_ns = now_ns > se->left_ns ? now_ns - se->left_ns : 0;
 	s64 lag, credit_max;
+	u64 credit_ns;
 
 	if (!se->known || slept_ns >= INFINI_LEVEL_FORGET_NS)
 		return level->vtime;
@@ -97,14 +106,16 @@ static s64 level_place(const struct infini_sched_level *level,
 	lag = infini_level_lag(level, se);
 	if (lag < 0)
 		return vtime_sub(level->vtime, max_t(s64, lag, -debt_max(se)));
-	if (slept_ns > se->slice_ns * INFINI_LEVEL_BREATH_SLICES) {
+	credit_ns = se->slice_ns * INFINI_LEVEL_CREDIT_SLICES;
+	if (slept_ns <= se->breath_ns) {
+		credit_ns += slept_ns;
+	} else {
 		lag -= vtime_sub(level->served, se->served_left);
 		lag = max_t(s64, lag, 0);
 	}
 	/* The bound is on the lag with itself in the mean; this one is against the others' mean. */
-	credit_max = mul_u64_u64_div_u64(vtime_of(se->slice_ns * INFINI_LEVEL_CREDIT_SLICES,
-						  se->weight),
-					 others + se->weight, others);
+	credit_max = mul_u64_u64_div_u64(vtime_of(credit_ns, se->weight), others + se->weight,
+					 others);
 	return vtime_sub(level->vtime, min_t(s64, lag, credit_max));
 }
 
@@ -152,6 +163,7 @@ void infini_level_join(struct infini_sched_level *level, struct infini_sched_ent
 		request_begin(se);
 	level_add(level, se);
 	level->nr_active++;
+	se->joined_ns = now_ns;
 	se->known = true;
 	se->active = true;
 	se->woken = true;
@@ -171,6 +183,7 @@ void infini_level_leave(struct infini_sched_level *level, struct infini_sched_en
 	level->nr_active--;
 	se->served_left = level->served;
 	se->left_ns = now_ns;
+	breath_set(se);
 	se->active = false;
 	se->woken = false;
 }
@@ -264,6 +277,7 @@ void infini_level_charge(struct infini_sched_level *level, struct infini_sched_e
 	 * service of others that it slept through.
 	 */
 	se->left_ns += service_ns;
+	breath_set(se);
 	level_add(level, se);
 	se->served_left = vtime_add(se->served_left, level_serve(level, se, service_ns));
 	level_sub(level, se);

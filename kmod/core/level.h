@@ -8,12 +8,13 @@
  * service each is owed, add up to zero at every moment. An entity is eligible while it is owed
  * (its virtual time is not after the level's); of the eligible, the earliest deadline goes first.
  *
- * Sleep. A pause of up to INFINI_LEVEL_BREATH_SLICES slices, a client that samples a token, is a
+ * Sleep. A pause that is short beside the time before it, a client that samples a token, is a
  * breath: the entity keeps its place in line as if it had waited, or a closed loop that pauses for
  * a tenth of its time would get 2.4 parts where it was promised 3. After a longer sleep it still
- * has what it was owed when it left, but has earned nothing since. In both cases credit is bounded
- * to INFINI_LEVEL_CREDIT_SLICES slices, and what it owes shrinks by what the others get meanwhile,
- * so that it is gone when it would have been its turn again.
+ * has what it was owed when it left, but has earned nothing since. Its credit is bounded to
+ * INFINI_LEVEL_CREDIT_SLICES slices and the length of the breath. What it owes shrinks by what the
+ * others get meanwhile, so that it is gone when it would have been its turn again. A breath is as long as a quarter of
+ * the time that the entity was active before, within the bounds in slices below.
  *
  * All virtual times wrap and are compared by the sign of their difference; debts are bounded to
  * INFINI_LEVEL_DEBT_MAX_NS and sleeps longer than INFINI_LEVEL_FORGET_NS count as for ever, which
@@ -30,7 +31,8 @@
 #define INFINI_WEIGHT_DEFAULT	100u
 #define INFINI_WEIGHT_UNIT	10000u	/* virtual ns per ns at weight 1 */
 
-#define INFINI_LEVEL_BREATH_SLICES	2u
+#define INFINI_LEVEL_BREATH_MIN_SLICES	2u
+#define INFINI_LEVEL_BREATH_MAX_SLICES	16u
 #define INFINI_LEVEL_CREDIT_SLICES	2u
 #define INFINI_LEVEL_DEBT_MAX_NS	3600000000000ull	/* an hour of service */
 #define INFINI_LEVEL_FORGET_NS		3600000000000ull	/* an hour asleep */
@@ -44,8 +46,10 @@
  * @vruntime: service received, in virtual time of the level
  * @deadline: virtual deadline of the present request
  * @served_left: the level's @served when the entity last left
- * @left_ns: when that was
- * @known: has been active before, so the two above mean something
+ * @joined_ns: when the entity last became active
+ * @left_ns: when it last left
+ * @breath_ns: a pause since then that is not longer counts as waiting
+ * @known: has been active before, so the four above mean something
  * @queued: in the tree
  * @active: counts in the level's load: in the tree, or taken out of it to be served
  * @woken: became active and has not been served since
@@ -58,7 +62,9 @@ struct infini_sched_entity {
 	s64 vruntime;
 	s64 deadline;
 	s64 served_left;
+	u64 joined_ns;
 	u64 left_ns;
+	u64 breath_ns;
 	bool known;
 	bool queued;
 	bool active;

@@ -116,6 +116,13 @@ static const struct scenario scenarios[] = {
 		.share = { 3, 1 },
 		.lag_max_us = 3000, .wait_max_us = 12000, .asked_max = 1300,
 	}, {
+		.name = "closed loops 10% asleep, 3:1, jobs of 50 ms",
+		.seconds = 60,
+		.vdev = { { 300, 0 }, { 100, 0 } },
+		.client = { LOOP(0, 50000, 500, 5000), LOOP(1, 50000, 500, 5000) },
+		.share = { 3, 1 },
+		.lag_max_us = 12000, .wait_max_us = 40000, .asked_max = 700,
+	}, {
 		.name = "closed loops 10% asleep, 1:1 and 1:1.5",
 		.vdev = { { 100, 0 }, { 100, 0 }, { 150, 0 } },
 		.client = { LOOP(0, 5000, 250, 500), LOOP(1, 1000, 100, 100),
@@ -341,7 +348,10 @@ struct sleep_case {
 static const struct sleep_case sleep_cases[] = {
 	{ "no sleep at all keeps the credit", 2000, 0, 1000 },
 	{ "a breath counts as waiting", 2000, 1000, 1500 },
-	{ "a long sleep keeps the credit and earns nothing", 2000, 5000000, 1000 },
+	{ "so does one of up to two quanta", 2000, 4000, 3000 },
+	{ "a longer pause is sleep", 2000, 4001, 1000 },
+		{ "a long sleep keeps the credit and earns nothing", 2000, 5000000, 1000 },
+	{ "credit after a breath is bounded to two quanta and the breath", 100000, 2000, 6000 },
 	{ "credit is bounded to two quanta", 100000, 5000000, 4000 },
 	{ "an hour asleep forgets the credit", 2000, 3700000000, 0 },
 };
@@ -670,6 +680,32 @@ static void test_offline_and_counters(void **state)
 	assert_ptr_equal(infini_sched_pick(&p.s, 210), &p.a);
 }
 
+/*
+ * A queue whose jobs are all with the executor is not ready while they run. That is no sleep, even
+ * when more service is charged than time has passed since: it comes back behind the others.
+ */
+static void test_queue_served_while_not_ready(void **state)
+{
+	struct infini_sched_queue other;
+	struct pair p;
+
+	(void)state;
+	pair_init(&p, 100, 100);
+	infini_sched_queue_init(&other, INFINI_WEIGHT_DEFAULT);
+	infini_sched_queue_ready(&p.s, &p.a, &other, true, 0);
+	ready(&p, &p.a, true);
+	p.now_ns = 10 * SIM_MS;
+	ready(&p, &p.a, false);
+	infini_sched_queue_charge(&p.a, &p.qa, 30 * SIM_MS);
+	p.now_ns = 20 * SIM_MS;
+	ready(&p, &p.a, true);
+	assert_ptr_equal(infini_sched_queue_pick(&p.a), &other);
+	infini_sched_queue_charge(&p.a, &other, 29 * SIM_MS);
+	assert_ptr_equal(infini_sched_queue_pick(&p.a), &other);
+	infini_sched_queue_charge(&p.a, &other, 2 * SIM_MS);
+	assert_ptr_equal(infini_sched_queue_pick(&p.a), &p.qa);
+}
+
 /* Many queues in one vdev: each gets by weight, whatever the length of its jobs. */
 static void test_queues(void **state)
 {
@@ -713,6 +749,8 @@ static const struct CMUnitTest single[] = {
 	{ .name = "wake-up preemption", .test_func = test_wake_up_preemption },
 	{ .name = "throttled vdevs are not picked", .test_func = test_throttle },
 	{ .name = "executors come and go; counters", .test_func = test_offline_and_counters },
+	{ .name = "a queue is served while it is not ready",
+	  .test_func = test_queue_served_while_not_ready },
 	{ .name = "many queues in one vdev", .test_func = test_queues },
 };
 
