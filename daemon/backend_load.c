@@ -81,8 +81,9 @@ int infini_backend_load(const char *dir, const char *name, const struct infini_b
 			 path, INFINI_BACKEND_SYMBOL);
 	} else if (found->abi != INFINI_BACKEND_ABI) {
 		ret = -EPROTO;
-		snprintf(why, why_bytes, "backend %s: %s speaks backend ABI %u, infinid %d; install "
-			 "both from one build", name, path, found->abi, INFINI_BACKEND_ABI);
+		snprintf(why, why_bytes,
+			 "backend %s: %s speaks backend ABI %u, infinid %d; install both from one "
+			 "build", name, path, found->abi, INFINI_BACKEND_ABI);
 	} else if (!ops_complete(found) || strcmp(found->name, name)) {
 		ret = -ENOEXEC;
 		snprintf(why, why_bytes, "backend %s: %s is not the backend \"%s\" or lacks "

@@ -68,7 +68,7 @@ bool infini_config_name_valid(const char *name)
 			    "0123456789._-") == length;
 }
 
-/* ---- values -------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------ */
 
 static void parse_bool(struct parser *p, const char *key, const char *value, bool *out)
 {
@@ -183,7 +183,7 @@ static void parse_user(struct parser *p, const char *key, const char *value)
 	}
 }
 
-/* ---- sections ------------------------------------------------------------------------ */
+/* ---- sections ---------------------------------------------------------------------- */
 
 static void unknown_key(struct parser *p, const char *section, const char *key, const char *known)
 {
@@ -333,7 +333,7 @@ static int handle(void *arg, const char *section, const char *key, const char *v
 	return 1;
 }
 
-/* ---- the file ------------------------------------------------------------------------ */
+/* ---- the file ---------------------------------------------------------------------- */
 
 /* Lines known to be no INI are blanked, so that one more of them can be found in the next pass. */
 static char *read_line(char *buffer, int bytes, void *arg)

@@ -52,7 +52,7 @@ void infini_crew_want(struct infini_crew *crew, uint32_t vdev_id, uint32_t devic
 	member->wanted = !member->pid;
 }
 
-/* ---- starting ------------------------------------------------------------------------ */
+/* ---- starting ---------------------------------------------------------------------- */
 
 static int64_t backoff_ns(unsigned int crashes)
 {
@@ -171,7 +171,7 @@ int64_t infini_crew_next_ns(const struct infini_crew *crew)
 	return next;
 }
 
-/* ---- ending -------------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------------------ */
 
 static bool crashed(const struct infini_crew_member *member, int status)
 {

@@ -42,7 +42,7 @@ uint32_t infini_job_bindings_max(size_t payload_bytes)
 	return max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
 }
 
-/* ---- bindings, inputs, outputs ------------------------------------------------------- */
+/* ---- bindings, inputs, outputs ----------------------------------------------------- */
 
 static int bindings_resolve(struct infini_job_context *ctx, const struct infini_dispatch *dispatch)
 {
@@ -119,7 +119,7 @@ static int outputs_apply(const struct infini_job_context *ctx,
 	return 0;
 }
 
-/* ---- operations ---------------------------------------------------------------------- */
+/* ---- operations -------------------------------------------------------------------- */
 
 /*
  * Run @bytes in chunks, @chunk at a time, from the chunk that @result->segment says. @backward:

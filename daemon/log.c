@@ -98,7 +98,7 @@ static void log_message(int priority, const char *message)
 	else
 		length = snprintf(line, sizeof(line), "infinid: %s%s%s%s\n", log_state.prefix,
 				  colon, word_of(priority), text);
-	/* One write, so that lines of several processes do not mix; a log that is gone is no error. */
+	/* One write: lines of several processes do not mix. A log that is gone is no error. */
 	while (write(STDERR_FILENO, line, (size_t)length) < 0 && errno == EINTR)
 		;
 }

@@ -87,7 +87,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	return EXIT_USAGE;
 }
 
-/* ---- configuration ------------------------------------------------------------------- */
+/* ---- configuration ----------------------------------------------------------------- */
 
 static void print_problem(const char *problem, void *arg)
 {
@@ -131,7 +131,7 @@ static int check(const struct options *options, struct infini_config *config)
 	return EXIT_SUCCESS;
 }
 
-/* ---- background ---------------------------------------------------------------------- */
+/* ---- background -------------------------------------------------------------------- */
 
 /* The parent stays until the daemon is ready or has failed, so that its exit status tells. */
 static int wait_for_daemon(int fd, pid_t child)
@@ -179,7 +179,8 @@ static int run_in_background(const struct options *options, struct infini_config
 	int ends[2], status;
 	pid_t child;
 
-	if (pipe2(ends, O_CLOEXEC) != 0 || (child = fork()) < 0) {
+	child = pipe2(ends, O_CLOEXEC) ? -1 : fork();
+	if (child < 0) {
 		infini_err("cannot go to the background: %s", strerror(errno));
 		return EXIT_FAILURE;
 	}

@@ -23,7 +23,7 @@ struct program_object {
 	void *data;
 };
 
-/* ---- the table ----------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------- */
 
 static uint32_t bucket_of(const struct infini_object_table *table, uint64_t id)
 {
@@ -117,7 +117,7 @@ int infini_objects_init(struct infini_objects *objects, int fd,
 	return 0;
 }
 
-/* ---- buffers ------------------------------------------------------------------------- */
+/* ---- buffers ----------------------------------------------------------------------- */
 
 static int buffer_add(struct infini_objects *objects, const struct infini_dispatch_binding *binding)
 {
@@ -204,7 +204,7 @@ void infini_objects_buffer_drop(struct infini_objects *objects, uint64_t id)
 		buffer_free(objects, object);
 }
 
-/* ---- programs ------------------------------------------------------------------------ */
+/* ---- programs ---------------------------------------------------------------------- */
 
 static int program_fetch(struct infini_objects *objects, const struct infini_dispatch *dispatch,
 			 struct program_object *object)

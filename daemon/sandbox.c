@@ -28,7 +28,7 @@ static bool is_accelerator(const struct infini_sandbox *sandbox)
 	       sandbox->device_class == INFINI_CLASS_NPU;
 }
 
-/* ---- limits, user, capabilities ------------------------------------------------------- */
+/* ---- limits, user, capabilities ---------------------------------------------------- */
 
 static int limit_resources(void)
 {
@@ -70,7 +70,7 @@ static int drop_capabilities(void)
 	return ret;
 }
 
-/* ---- Landlock: kernel documentation, userspace-api/landlock.rst ------------------------ */
+/* ---- Landlock: kernel documentation, userspace-api/landlock.rst -------------------- */
 
 /* The header of an older distribution lacks the later members; the kernel takes zeroes for them. */
 struct ruleset_attr {
@@ -162,7 +162,7 @@ static int ruleset_enforce(int ruleset)
 	return ret;
 }
 
-/* ---- seccomp --------------------------------------------------------------------------- */
+/* ---- seccomp ----------------------------------------------------------------------- */
 
 /* What libc, threads, a CPU backend and the worker's loop call. */
 static const int calls_for_all[] = {

@@ -56,7 +56,7 @@ struct supervisor {
 	char run_dir[PATH_MAX];		/* where the pidfile is, whatever a reload says */
 };
 
-/* ---- listings and events ------------------------------------------------------------- */
+/* ---- listings and events ----------------------------------------------------------- */
 
 static void tell_status(const struct supervisor *s)
 {
@@ -139,7 +139,7 @@ static void read_events(struct supervisor *s)
 	}
 }
 
-/* ---- devices ------------------------------------------------------------------------- */
+/* ---- devices ----------------------------------------------------------------------- */
 
 static int found_device(const struct infini_backend_device *device, void *arg)
 {
@@ -247,7 +247,7 @@ static void start_probes(struct supervisor *s)
 		probes_done(s);
 }
 
-/* ---- signals ------------------------------------------------------------------------- */
+/* ---- signals ----------------------------------------------------------------------- */
 
 /* Not a worker, so a probe, whose report may have been read to its end already. */
 static void reap_probe(struct supervisor *s, pid_t pid, int status)
@@ -339,7 +339,7 @@ static void read_signals(struct supervisor *s)
 	}
 }
 
-/* ---- the loop ------------------------------------------------------------------------ */
+/* ---- the loop ---------------------------------------------------------------------- */
 
 /* Rounded up, so that what is due is due when epoll_wait() returns. */
 static int timeout_ms(int64_t due_ns)
@@ -436,7 +436,7 @@ static void stop_probes(struct supervisor *s)
 	}
 }
 
-/* ---- start and end ------------------------------------------------------------------- */
+/* ---- start and end ----------------------------------------------------------------- */
 
 static int open_pidfile(struct supervisor *s)
 {

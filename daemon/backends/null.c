@@ -25,7 +25,7 @@ struct infini_backend_program {
 	struct infini_null_program code;
 };
 
-/* ---- devices ------------------------------------------------------------------------- */
+/* ---- devices ----------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -90,7 +90,7 @@ static void null_close(struct infini_backend *backend)
 	free(backend);
 }
 
-/* ---- memory -------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------ */
 
 /* Mapped ones are the kernel's pages, others this process's. */
 static uint8_t *bytes_of(const struct infini_backend_buffer *buffer)
@@ -156,7 +156,7 @@ static uint64_t null_held_bytes(struct infini_backend *backend)
 	return 0;
 }
 
-/* ---- programs ------------------------------------------------------------------------ */
+/* ---- programs ---------------------------------------------------------------------- */
 
 static const char *refusal(const struct infini_null_program *code)
 {

@@ -44,7 +44,7 @@ static int load(const char *content, struct problems *problems)
 	return infini_config_load(&config, path, note, problems);
 }
 
-/* ---- good files ---------------------------------------------------------------------------- */
+/* ---- good files -------------------------------------------------------------------- */
 
 static void empty_file_means_defaults(void **state)
 {
@@ -167,7 +167,7 @@ static void devices_are_filtered_by_pattern(void **state)
 	}
 }
 
-/* ---- bad files ------------------------------------------------------------------------------- */
+/* ---- bad files --------------------------------------------------------------------- */
 
 static const struct {
 	const char *name, *content, *expected;

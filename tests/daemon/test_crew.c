@@ -126,7 +126,7 @@ static void run_worker_to_its_end(void)
 	assert_int_equal(crew.nr_running, 0);
 }
 
-/* ---- cases ------------------------------------------------------------------------------------ */
+/* ---- cases ------------------------------------------------------------------------- */
 
 static void wanted_worker_starts_once(void **state)
 {
@@ -310,7 +310,7 @@ static void old_members_are_forgotten(void **state)
 	assert_null(crew.members);
 }
 
-/* ---- registering ------------------------------------------------------------------------------- */
+/* ---- registering ------------------------------------------------------------------- */
 
 static void operator_overrules_the_backend(void **state)
 {

@@ -16,7 +16,7 @@
 #define MIB	(1ULL << 20)
 #define FORMAT	7
 
-/* ---- a backend that does what a test says, and tells what was done ------------------------- */
+/* ---- a backend that does what a test says, and tells what was done ----------------- */
 
 struct infini_backend {
 	uint64_t raise_at_segment;	/* raise the yield word in this segment; 0: never */
@@ -165,7 +165,7 @@ static struct infini_backend_ops fake_ops = {
 	.held_bytes = fake_held_bytes,
 };
 
-/* ---- running ------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------- */
 
 static struct infini_exchanger exchanger;
 static uint32_t window;
@@ -264,7 +264,7 @@ static void expect_only_status(int status)
 	expect_result(0, 1, INFINI_RESULT_DONE, status, 0);
 }
 
-/* ---- every operation ------------------------------------------------------------------------- */
+/* ---- every operation --------------------------------------------------------------- */
 
 static void nop_is_answered(void **state)
 {
@@ -425,7 +425,7 @@ static void backend_without_questions(void **state)
 	expect_only_status(-EOPNOTSUPP);
 }
 
-/* ---- buffers ---------------------------------------------------------------------------------- */
+/* ---- buffers ----------------------------------------------------------------------- */
 
 static void check_zero(void)
 {
@@ -504,7 +504,7 @@ static void buffer_is_mapped_once_and_many_fit(void **state)
 	assert_int_equal(backend.removes, 31);
 }
 
-/* ---- yielding --------------------------------------------------------------------------------- */
+/* ---- yielding ---------------------------------------------------------------------- */
 
 static void program_yields_at_a_segment(void **state)
 {
@@ -607,7 +607,7 @@ static void backend_errors_reach_the_client(void **state)
 	}
 }
 
-/* ---- long copies ------------------------------------------------------------------------------- */
+/* ---- long copies ------------------------------------------------------------------- */
 
 static void long_fill_yields_between_chunks(void **state)
 {
@@ -686,7 +686,7 @@ static void overlapping_long_copies_keep_every_byte(void **state)
 	free(expected);
 }
 
-/* ---- what the kernel may not say ----------------------------------------------------------------- */
+/* ---- what the kernel may not say --------------------------------------------------- */
 
 static void far_bindings(struct infini_dispatch *d, uint8_t *payload)
 {
@@ -889,7 +889,7 @@ static void buffer_cannot_change_under_its_id(void **state)
 	expect_result(1, 2, INFINI_RESULT_DONE, -EPROTO, 0);
 }
 
-/* ---- EXCHANGE itself ------------------------------------------------------------------------------ */
+/* ---- EXCHANGE itself --------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -960,7 +960,7 @@ static void program_of_a_window_is_answered_at_once(void **state)
 	assert_int_equal(channel.calls_without_room, 2);
 }
 
-/* ---- stopping --------------------------------------------------------------------------------------- */
+/* ---- stopping ---------------------------------------------------------------------- */
 
 static void stopped_job_is_given_back(void **state)
 {

@@ -56,7 +56,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
-/* ---- devices --------------------------------------------------------------------------------- */
+/* ---- devices ----------------------------------------------------------------------- */
 
 static int keep(const struct infini_backend_device *device, void *arg)
 {
@@ -91,14 +91,16 @@ static void offers_two_devices(void **state)
 
 static void unknown_device_is_refused(void **state)
 {
-	const struct infini_backend_open open = { .device = "null2", .threads_max = 1, .log = note };
+	const struct infini_backend_open open = {
+		.device = "null2", .threads_max = 1, .log = note,
+	};
 	struct infini_backend *other;
 
 	(void)state;
 	assert_int_equal(ops->open(&open, &other), -ENODEV);
 }
 
-/* ---- programs --------------------------------------------------------------------------------- */
+/* ---- programs ---------------------------------------------------------------------- */
 
 #define GOOD { INFINI_NULL_MAGIC, 0, 1, 0, 0, 0 }
 
@@ -308,7 +310,7 @@ static void crash_kills_the_process(void **state)
 	assert_int_equal(run_code(&code, &run), 0);
 }
 
-/* ---- questions and memory ------------------------------------------------------------------------- */
+/* ---- questions and memory ---------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -372,7 +374,9 @@ static void held_buffers_are_zeroed_memory(void **state)
 static void unmapped_unified_buffer_is_refused(void **state)
 {
 	struct infini_backend_buffer unified = { .type = INFINI_BUFFER_DEVICE, .bytes = 64 };
-	struct infini_backend_buffer shared = { .type = INFINI_BUFFER_SHARED, .kind = 1, .bytes = 64 };
+	struct infini_backend_buffer shared = {
+		.type = INFINI_BUFFER_SHARED, .kind = 1, .bytes = 64,
+	};
 
 	(void)state;
 	assert_int_equal(ops->buffer_add(backend, &unified), -EINVAL);

@@ -26,7 +26,7 @@
 
 static char dir[] = "/tmp/infinid-test-XXXXXX";
 
-/* ---- loading ---------------------------------------------------------------------------------- */
+/* ---- loading ----------------------------------------------------------------------- */
 
 /* Built by the Makefile beside this program. */
 static const struct {
@@ -70,7 +70,7 @@ static void backends_are_loaded_or_explained(void **state)
 	}
 }
 
-/* ---- probing ---------------------------------------------------------------------------------- */
+/* ---- probing ----------------------------------------------------------------------- */
 
 static int count(const struct infini_backend_device *device, void *arg)
 {
@@ -148,7 +148,7 @@ static void reports_are_checked(void **state)
 	assert_string_equal(infini_probe_refusal(&device), "a bad name");
 }
 
-/* ---- the pidfile -------------------------------------------------------------------------------- */
+/* ---- the pidfile ------------------------------------------------------------------- */
 
 static void second_daemon_is_told_the_first(void **state)
 {
@@ -190,7 +190,7 @@ static void pidfile_needs_its_folder(void **state)
 	assert_int_equal(infini_pidfile_lock("/nonexistent/run", &owner), -ENOENT);
 }
 
-/* ---- the service manager ------------------------------------------------------------------------- */
+/* ---- the service manager ----------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -235,7 +235,7 @@ static void no_service_manager_is_fine(void **state)
 	assert_int_equal(infini_notify("READY=1\n"), -ENOENT);
 }
 
-/* ---- the log ----------------------------------------------------------------------------------- */
+/* ---- the log ----------------------------------------------------------------------- */
 
 /* What a child that calls @speak writes to stderr. */
 static void listen_to(void (*speak)(void), char *text, size_t bytes)

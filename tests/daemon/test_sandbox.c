@@ -34,7 +34,8 @@
 
 static int try_memory(void)
 {
-	void *memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
 
 	return memory == MAP_FAILED || munmap(memory, 1 << 20) ? errno : 0;
 }
