@@ -5,7 +5,8 @@
 
 #include "netlink-policy.h"
 
-static const struct netlink_range_validation range_vdev_quantum_ns = {
+/* Not const: 6.1 takes a plain pointer. */
+static struct netlink_range_validation range_vdev_quantum_ns = {
 	.min	= INFINI_VDEV_QUANTUM_MIN_NS,
 	.max	= INFINI_VDEV_QUANTUM_MAX_NS,
 };
