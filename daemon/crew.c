@@ -52,6 +52,16 @@ void infini_crew_want(struct infini_crew *crew, uint32_t vdev_id, uint32_t devic
 	member->wanted = !member->pid;
 }
 
+void infini_crew_deleted(struct infini_crew *crew, uint32_t vdev_id)
+{
+	struct infini_crew_member *member = find_vdev(crew, vdev_id);
+
+	if (!member)
+		return;
+	member->wanted = false;
+	member->told = true;
+}
+
 /* ---- starting ---------------------------------------------------------------------- */
 
 static int64_t backoff_ns(unsigned int crashes)
@@ -191,8 +201,8 @@ static void log_crash(const struct infini_crew_member *member, pid_t pid, int st
 			   member->vdev_name, (long)pid, pause_ms);
 	else if (WTERMSIG(status) == SIGKILL)
 		infini_warn("vdev %s: worker %ld was killed: by the module, because a job did not "
-			    "end or the vdev was deleted, or for want of memory; another may start "
-			    "in %lld ms", member->vdev_name, (long)pid, pause_ms);
+			    "end in time, or for want of memory; another may start in %lld ms",
+			    member->vdev_name, (long)pid, pause_ms);
 	else if (WTERMSIG(status) == SIGSYS)
 		infini_err("vdev %s: worker %ld was killed for a system call that its sandbox "
 			   "forbids; another may start in %lld ms", member->vdev_name, (long)pid,

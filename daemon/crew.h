@@ -15,7 +15,7 @@ struct infini_crew_member {
 	char vdev_name[INFINI_NAME_MAX];
 	pid_t pid;			/* 0: none runs */
 	bool wanted;			/* the kernel wants one and none runs */
-	bool told;			/* was told to stop or retire */
+	bool told;			/* to stop, or its vdev was deleted: no crash */
 	unsigned int crashes;		/* in a row */
 	int64_t started_ns;
 	int64_t not_before_ns;		/* of the next start */
@@ -30,6 +30,9 @@ struct infini_crew {
 /* The kernel wants a worker for this vdev. */
 void infini_crew_want(struct infini_crew *crew, uint32_t vdev_id, uint32_t device_id,
 		      const char *name);
+
+/* The vdev is gone; the module ends its worker, if by force. */
+void infini_crew_deleted(struct infini_crew *crew, uint32_t vdev_id);
 
 /* Start whom the kernel wants and whose pause is over. */
 void infini_crew_start_due(struct infini_crew *crew, const struct infini_roster *roster,

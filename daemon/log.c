@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #define LINE_BYTES	1024
-#define BACKEND_LINES	20
-#define BACKEND_PERIOD_S 10
+#define LIMITED_LINES	20
+#define LIMITED_PERIOD_S 10
 
 static struct {
 	bool syslog;
@@ -116,7 +116,7 @@ void infini_log(int priority, const char *format, ...)
 	log_message(priority, text);
 }
 
-void infini_log_backend(int priority, const char *message)
+void infini_log_limited(int priority, const char *message)
 {
 	static struct {
 		time_t since;
@@ -127,13 +127,13 @@ void infini_log_backend(int priority, const char *message)
 	if (priority > log_state.level)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!period.lines || now.tv_sec - period.since >= BACKEND_PERIOD_S) {
-		if (period.lines > BACKEND_LINES)
-			infini_notice("%u more messages of the backend were left out",
-				      period.lines - BACKEND_LINES);
+	if (!period.lines || now.tv_sec - period.since >= LIMITED_PERIOD_S) {
+		if (period.lines > LIMITED_LINES)
+			infini_notice("%u more messages about clients were left out",
+				      period.lines - LIMITED_LINES);
 		period.since = now.tv_sec;
 		period.lines = 0;
 	}
-	if (period.lines++ < BACKEND_LINES)
+	if (period.lines++ < LIMITED_LINES)
 		log_message(priority, message);
 }

@@ -24,10 +24,10 @@ void infini_log_prefix(const char *prefix);
 void infini_log(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * What a backend has to say. Its words may be about what a client did, and a client can do it as
- * often as it likes: more than 20 lines in 10 seconds are counted, not written.
+ * A finished message about what a client did, from a backend for example. A client can do it as
+ * often as it likes: more than 20 such lines in 10 seconds are counted, not written.
  */
-void infini_log_backend(int priority, const char *message);
+void infini_log_limited(int priority, const char *message);
 
 #define infini_err(...)		infini_log(LOG_ERR, __VA_ARGS__)
 #define infini_warn(...)	infini_log(LOG_WARNING, __VA_ARGS__)

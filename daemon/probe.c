@@ -34,7 +34,7 @@ static int probe_backend(const struct infini_config *config, const char *backend
 		infini_warn("%s", why);
 		return ret;
 	}
-	ret = ops->probe(send_device, &fd, infini_log_backend);
+	ret = ops->probe(send_device, &fd, infini_log_limited);
 	if (ret)
 		infini_warn("backend %s cannot look for devices: %s", backend, strerror(-ret));
 	return ret;

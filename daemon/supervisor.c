@@ -97,6 +97,14 @@ static void rescan(struct supervisor *s)
 	s->rescan_ns = infini_clock_ns() + INFINI_NS_PER_S;
 }
 
+static void log_timeout(const char *vdev_name)
+{
+	char message[96];
+
+	snprintf(message, sizeof(message), "vdev %s: a job ran longer than its timeout", vdev_name);
+	infini_log_limited(LOG_WARNING, message);
+}
+
 static void handle_event(struct supervisor *s, const struct infini_admin_event *event)
 {
 	if (!infini_roster_find(&s->roster, event->device_id))
@@ -106,17 +114,17 @@ static void handle_event(struct supervisor *s, const struct infini_admin_event *
 		infini_crew_want(&s->crew, event->vdev_id, event->device_id, event->name);
 		break;
 	case INFINI_EVENT_JOB_TIMEOUT:
-		infini_warn("vdev %s: a job ran longer than its timeout", event->name);
+		log_timeout(event->name);
 		break;
 	case INFINI_EVENT_EXECUTOR_LOST:
-		infini_debug("vdev %s: the module has given up on worker %u", event->name,
-			     event->pid);
+		infini_debug("vdev %s: the module has let worker %u go", event->name, event->pid);
 		break;
 	case INFINI_EVENT_VDEV_CREATED:
 		infini_debug("vdev %s was created", event->name);
 		break;
 	case INFINI_EVENT_VDEV_DELETED:
 		infini_debug("vdev %s was deleted", event->name);
+		infini_crew_deleted(&s->crew, event->vdev_id);
 		break;
 	default:
 		break;
@@ -416,7 +424,7 @@ static void stop_workers(struct supervisor *s)
 	infini_crew_signal(&s->crew, SIGTERM);
 	while (s->crew.nr_running) {
 		if (!killed && infini_clock_ns() >= deadline) {
-			infini_warn("%u workers do not stop; killing them", s->crew.nr_running);
+			infini_warn("workers that do not stop are killed: %u", s->crew.nr_running);
 			infini_crew_signal(&s->crew, SIGKILL);
 			killed = true;
 		}

@@ -212,6 +212,21 @@ static void pauses_double_up_to_ten_seconds(void **state)
 	assert_int_equal(crew.members->crashes, 1);
 }
 
+static void worker_of_a_deleted_vdev_did_not_crash(void **state)
+{
+	(void)state;
+	behaviour = WAIT_FOR_SIGNAL;
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	infini_crew_deleted(&crew, 5);
+	infini_crew_deleted(&crew, 6);
+	/* As the module does. */
+	kill(crew.members->pid, SIGKILL);
+	run_worker_to_its_end();
+	assert_int_equal(crew.members->crashes, 0);
+	assert_false(crew.members->wanted);
+}
+
 static void no_worker_starts_during_its_pause(void **state)
 {
 	(void)state;
@@ -361,6 +376,7 @@ int main(void)
 		ROW(wanted_worker_starts_once),
 		cmocka_unit_test(crashes_make_the_next_start_wait),
 		ROW(pauses_double_up_to_ten_seconds),
+		ROW(worker_of_a_deleted_vdev_did_not_crash),
 		ROW(no_worker_starts_during_its_pause),
 		cmocka_unit_test(refused_channels_are_tried_again_if_busy),
 		ROW(device_that_is_gone_starts_nobody),

@@ -267,7 +267,7 @@ static void speak_plainly(void)
 	infini_log_prefix("vdev a");
 	infini_err("what %s", "broke");
 	infini_debug("not at this level");
-	infini_log_backend(LOG_WARNING, "two\nlines\033[2J");
+	infini_log_limited(LOG_WARNING, "two\nlines\033[2J");
 }
 
 static void lines_are_one_event_each(void **state)
@@ -309,7 +309,7 @@ static void speak_too_much(void)
 {
 	infini_log_open(false);
 	for (int i = 0; i < 1000; i++)
-		infini_log_backend(LOG_WARNING, "bad program");
+		infini_log_limited(LOG_WARNING, "bad program");
 	infini_err("end");
 }
 
