@@ -9,7 +9,13 @@
 #include "infini.h"
 #include "trace.h"
 
+/* Where a program asks for buffer @id, and where its mappings are then. */
 u64 infini_buffer_map_offset(u32 id)
+{
+	return (u64)id << PAGE_SHIFT;
+}
+
+u64 infini_buffer_range(u32 id)
 {
 	return (u64)id << INFINI_MMAP_BUFFER_SHIFT;
 }
@@ -85,7 +91,7 @@ static void infini_buffer_release(struct infini_buffer *buffer)
 		spin_unlock_irqrestore(&vdev->device->lock, flags);
 		if (executor) {
 			/* A fault that still holds a reference has inserted its pages by now. */
-			infini_mapper_zap(&executor->mapper, infini_buffer_map_offset(buffer->id),
+			infini_mapper_zap(&executor->mapper, infini_buffer_range(buffer->id),
 					  buffer->bytes);
 			infini_executor_put(executor);
 		}

@@ -235,7 +235,7 @@ static const struct vm_operations_struct infini_client_timeline_vm_ops = {
 };
 
 static int infini_client_mmap_timeline(struct infini_client *client, struct vm_area_struct *vma,
-				       u64 offset)
+				       u32 handle)
 {
 	struct infini_queue *queue;
 
@@ -243,32 +243,33 @@ static int infini_client_mmap_timeline(struct infini_client *client, struct vm_a
 		return -EACCES;
 	if (vma->vm_end - vma->vm_start != PAGE_SIZE)
 		return -EINVAL;
-	queue = infini_queue_find(client, (offset - INFINI_MMAP_PAGE) >> PAGE_SHIFT);
+	queue = infini_queue_find(client, handle);
 	if (!queue)
 		return -ENOENT;
 	vm_flags_clear(vma, VM_MAYWRITE);
+	vma->vm_pgoff = (INFINI_MMAP_PAGE >> PAGE_SHIFT) + handle;
 	vma->vm_private_data = queue;
 	vma->vm_ops = &infini_client_timeline_vm_ops;
 	return 0;
 }
 
 static int infini_client_mmap_buffer(struct infini_client *client, struct vm_area_struct *vma,
-				     u64 offset)
+				     u32 handle)
 {
 	struct infini_buffer *buffer;
-	u64 within = offset & (INFINI_BUFFER_BYTES_MAX - 1);
 
-	buffer = infini_buffer_find(client, offset >> INFINI_MMAP_BUFFER_SHIFT);
+	buffer = infini_buffer_find(client, handle);
 	if (!buffer)
 		return -ENOENT;
 	if (buffer->type != INFINI_BUFFER_SHARED) {
 		infini_buffer_put_now(buffer);
 		return -EACCES;
 	}
-	if (within > buffer->bytes || vma->vm_end - vma->vm_start > buffer->bytes - within) {
+	if (vma->vm_end - vma->vm_start > buffer->bytes) {
 		infini_buffer_put_now(buffer);
 		return -EINVAL;
 	}
+	vma->vm_pgoff = infini_buffer_range(handle) >> PAGE_SHIFT;
 	vma->vm_private_data = buffer;
 	vma->vm_ops = &infini_client_buffer_vm_ops;
 	return 0;
@@ -277,17 +278,19 @@ static int infini_client_mmap_buffer(struct infini_client *client, struct vm_are
 static int infini_client_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct infini_client *client = file->private_data;
-	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	unsigned long index = vma->vm_pgoff;
 	int err;
 
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 	if (READ_ONCE(client->vdev->dead))
 		return -ENODEV;
-	if (offset & INFINI_MMAP_PAGE)
-		err = infini_client_mmap_timeline(client, vma, offset);
+	if (index < INFINI_MMAP_OWN)
+		err = infini_client_mmap_buffer(client, vma, index);
+	else if (index - INFINI_MMAP_OWN <= INFINI_QUEUES_MAX)
+		err = infini_client_mmap_timeline(client, vma, index - INFINI_MMAP_OWN);
 	else
-		err = infini_client_mmap_buffer(client, vma, offset);
+		err = -ENOENT;
 	if (!err)
 		vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP | VM_MIXEDMAP);
 	return err;

@@ -59,7 +59,13 @@
 #define INFINI_PAYLOAD_MAX	(INFINI_INLINE_MAX + 16384)
 #define INFINI_TOKENS_MAX	(1u << 20)	/* one job cannot carry more */
 
-/* mmap offsets: what in the high bits, the id above the largest buffer. */
+/*
+ * mmap offsets. The ones we give out count in pages and are small, so that a 32-bit program can
+ * say them: the id of a buffer, and from INFINI_MMAP_OWN on pages of ours. A mapping is then moved
+ * to where its object has a range to itself, so that it can be zapped apart: what it is in the
+ * high bits, the id above the largest buffer.
+ */
+#define INFINI_MMAP_OWN		INFINI_OBJECT_IDS
 #define INFINI_MMAP_BUFFER_SHIFT 40
 #define INFINI_MMAP_PAGE	(1ULL << 61)	/* timelines of a client, yield word of an executor */
 #define INFINI_BUFFER_BYTES_MAX	(1ULL << INFINI_MMAP_BUFFER_SHIFT)
@@ -591,6 +597,7 @@ void infini_buffer_put(struct infini_buffer *buffer);
 void infini_buffer_put_now(struct infini_buffer *buffer);
 void infini_buffer_end(struct infini_buffer *buffer);
 u64 infini_buffer_map_offset(u32 id);
+u64 infini_buffer_range(u32 id);
 
 /* program.c */
 int infini_program_create_ioctl(struct infini_ucmd *ucmd);

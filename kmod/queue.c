@@ -291,7 +291,7 @@ int infini_queue_create_ioctl(struct infini_ucmd *ucmd)
 	}
 	queue->handle = handle;
 	cmd->handle = handle;
-	cmd->map_offset = INFINI_MMAP_PAGE + ((u64)handle << PAGE_SHIFT);
+	cmd->map_offset = ((u64)INFINI_MMAP_OWN + handle) << PAGE_SHIFT;
 	err = infini_ucmd_respond(ucmd);
 	if (err)
 		goto err_handle;

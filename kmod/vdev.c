@@ -169,6 +169,9 @@ static void infini_vdev_no_executor(struct work_struct *work)
 
 	spin_lock_irqsave(&vdev->device->lock, flags);
 	served = vdev->executor && vdev->executor->state == INFINI_EXECUTOR_SERVING;
+	/* Nobody heard of it: the next job says so again. */
+	if (!vdev->executor)
+		vdev->wanted = false;
 	spin_unlock_irqrestore(&vdev->device->lock, flags);
 	if (!served)
 		infini_vdev_cancel_waiting(vdev, -EHOSTDOWN);
