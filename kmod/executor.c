@@ -118,12 +118,13 @@ static void infini_executor_take_back_locked(struct infini_executor *executor,
 	if (list_first_entry(&executor->held, struct infini_kjob, link) == job) {
 		ran = now - executor->head_since_ns;
 		executor->head_since_ns = now;
+		/* The grace was for this one. */
+		executor->grace_until_ns = 0;
 	}
 	job->occupancy_ns += ran;
 	infini_sched_queue_charge(&executor->vdev->sched, &queue->sched, ran);
 	list_del_init(&job->link);
 	executor->nr_held--;
-	executor->grace_until_ns = 0;
 	queue->nr_held--;
 }
 
@@ -524,11 +525,26 @@ static bool infini_executor_has_news(struct infini_executor *executor)
 	       READ_ONCE(executor->state) != INFINI_EXECUTOR_SERVING;
 }
 
-static int infini_exchange_wait(struct infini_executor *executor, struct infini_exchange *cmd)
+/* Leaving without a job: not to be picked, and a slot that is held for nothing is given up. */
+static void infini_exchange_leave(struct infini_executor *executor)
 {
 	struct infini_device *device = executor->vdev->device;
-	struct infini_kjob *jobs[INFINI_WINDOW_MAX];
 	unsigned long flags;
+	u64 now;
+
+	spin_lock_irqsave(&device->lock, flags);
+	now = ktime_get_ns();
+	if (list_empty(&executor->held)) {
+		infini_executor_set_waiting_locked(executor, false, now);
+		infini_executor_settle_locked(executor, now);
+		infini_device_schedule_locked(device, now);
+	}
+	spin_unlock_irqrestore(&device->lock, flags);
+}
+
+static int infini_exchange_wait(struct infini_executor *executor, struct infini_exchange *cmd)
+{
+	struct infini_kjob *jobs[INFINI_WINDOW_MAX];
 	u32 nr, nr_jobs;
 	int err;
 
@@ -546,17 +562,8 @@ static int infini_exchange_wait(struct infini_executor *executor, struct infini_
 	err = infini_exchange_copy(executor, cmd, jobs, nr_jobs, nr);
 	if (err) {
 		infini_exchange_undo(executor, jobs, nr_jobs);
-		return err;
 	}
-	if (executor->nr_held)
-		return 0;
-	/* Leaving without a job, after a signal, the deadline or for notices: not to be picked. */
-	spin_lock_irqsave(&device->lock, flags);
-	infini_executor_set_waiting_locked(executor, false, ktime_get_ns());
-	infini_executor_settle_locked(executor, ktime_get_ns());
-	infini_device_schedule_locked(device, ktime_get_ns());
-	spin_unlock_irqrestore(&device->lock, flags);
-	return 0;
+	return err;
 }
 
 static bool infini_executor_is_mine(struct infini_executor *executor)
@@ -586,6 +593,7 @@ static int infini_executor_exchange(struct infini_ucmd *ucmd)
 		if (!err)
 			err = infini_exchange_wait(executor, cmd);
 	}
+	infini_exchange_leave(executor);
 	mutex_unlock(&executor->lock);
 	return infini_ucmd_respond(ucmd) ?: err;
 }
@@ -619,10 +627,13 @@ static int infini_executor_attach(struct infini_ucmd *ucmd)
 	spin_unlock_irqrestore(&device->lock, flags);
 	if (err)
 		return err;
+	/* Should this one die, what waits then gets the whole time again for the next. */
+	if (cancel_delayed_work(&vdev->no_executor_work))
+		infini_vdev_put(vdev);
 	trace_infini_executor_state(vdev, executor->generation, INFINI_EXECUTOR_SERVING);
 	infini_netlink_event(INFINI_NL_EXECUTOR_ATTACHED, device, vdev, pid_nr(executor->tgid));
 	cmd->generation = executor->generation;
-	cmd->yield_offset = INFINI_MMAP_PAGE;
+	cmd->yield_offset = (u64)INFINI_MMAP_OWN << PAGE_SHIFT;
 	cmd->payload_bytes = INFINI_PAYLOAD_MAX;
 	cmd->vdev_id = vdev->id;
 	return infini_ucmd_respond(ucmd);
@@ -660,20 +671,22 @@ static const struct vm_operations_struct infini_executor_vm_ops = {
 static int infini_executor_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct infini_executor *executor = file->private_data;
-	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
 	u64 bytes = vma->vm_end - vma->vm_start;
 
 	if (!infini_executor_is_mine(executor))
 		return -EPERM;
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
-	if (offset >= INFINI_MMAP_PAGE) {
-		if (offset != INFINI_MMAP_PAGE || bytes != PAGE_SIZE)
+	if (vma->vm_pgoff == INFINI_MMAP_OWN) {
+		if (bytes != PAGE_SIZE)
 			return -EINVAL;
 		if (vma->vm_flags & VM_WRITE)
 			return -EACCES;
 		vm_flags_clear(vma, VM_MAYWRITE);
-	} else if ((offset & (INFINI_BUFFER_BYTES_MAX - 1)) + bytes > INFINI_BUFFER_BYTES_MAX) {
+		vma->vm_pgoff = INFINI_MMAP_PAGE >> PAGE_SHIFT;
+	} else if (vma->vm_pgoff < INFINI_MMAP_OWN && bytes <= INFINI_BUFFER_BYTES_MAX) {
+		vma->vm_pgoff = infini_buffer_range(vma->vm_pgoff) >> PAGE_SHIFT;
+	} else {
 		return -EINVAL;
 	}
 	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP | VM_MIXEDMAP);

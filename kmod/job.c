@@ -22,7 +22,8 @@ void infini_job_step_locked(struct infini_kjob *job, enum infini_job_event event
 	lockdep_assert_held(&job->queue->client->vdev->device->lock);
 	if (WARN_ONCE(next < 0, "infini: job event %d in state %d\n", event, job->state))
 		return;
-	job->state = next;
+	/* Pairs with infini_queue_slot(): what is IDLE is not looked at here any more. */
+	smp_store_release(&job->state, next);
 }
 
 static void infini_job_drop_objects(struct infini_kjob *job)
@@ -119,7 +120,8 @@ static int infini_job_reserve(struct infini_kjob *job, size_t bytes)
 	err = infini_vdev_charge(vdev, room - job->payload_room);
 	if (err)
 		return err;
-	payload = kvmalloc(room, GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	/* Zeroed: the gaps between its parts go to the executor too. */
+	payload = kvzalloc(room, GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (!payload) {
 		infini_vdev_uncharge(vdev, room - job->payload_room);
 		return -ENOMEM;
@@ -437,7 +439,7 @@ static struct infini_kjob *infini_queue_slot(struct infini_queue *queue, u32 ahe
 	if (ahead > queue->depth)
 		return NULL;
 	job = &queue->jobs[(queue->submitted + ahead) % queue->depth];
-	return READ_ONCE(job->state) == INFINI_JOB_IDLE ? job : NULL;
+	return smp_load_acquire(&job->state) == INFINI_JOB_IDLE ? job : NULL;
 }
 
 /*
@@ -698,5 +700,6 @@ int infini_job_alloc_buffer(struct infini_client *client, struct infini_buffer *
 	err = infini_queue_wait(queue, seqno, INFINI_FOREVER, &status, &value);
 	if (err)
 		return err == -ERESTARTSYS ? -EINTR : err;
-	return status;
+	/* The executor's word becomes a system call's result: no number that only kernels know. */
+	return status <= -ERESTARTSYS ? -EIO : status;
 }

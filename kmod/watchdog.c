@@ -37,10 +37,10 @@ static u64 infini_watchdog_next_locked(struct infini_device *device, u64 now)
 
 		if (executor->state != INFINI_EXECUTOR_SERVING)
 			continue;
-		if (job && job->state == INFINI_JOB_DISPATCHED)
-			next = min(next, infini_watchdog_expiry(executor, job));
 		if (executor->grace_until_ns)
 			next = min(next, executor->grace_until_ns);
+		else if (job)
+			next = min(next, infini_watchdog_expiry(executor, job));
 	}
 	return next;
 }
@@ -65,9 +65,10 @@ static void infini_watchdog_look_locked(struct infini_executor *executor, u64 no
 
 	if (executor->state != INFINI_EXECUTOR_SERVING)
 		return;
-	if (job && job->state == INFINI_JOB_DISPATCHED &&
-	    now >= infini_watchdog_expiry(executor, job)) {
-		trace_infini_job_timeout(job, now);
+	/* A cancelled job is bounded too: whoever runs it may not look at the yield word. */
+	if (job && !executor->grace_until_ns && now >= infini_watchdog_expiry(executor, job)) {
+		if (job->state == INFINI_JOB_DISPATCHED)
+			trace_infini_job_timeout(job, now);
 		infini_executor_doom_locked(executor, job, -ETIMEDOUT, INFINI_JOB_EV_EXPIRE);
 		executor->grace_until_ns = now + (u64)infini_grace_ms * NSEC_PER_MSEC;
 	}
@@ -161,6 +162,9 @@ void infini_executor_revoke(struct infini_executor *executor)
 	if (was < INFINI_EXECUTOR_REVOKED) {
 		executor->state = INFINI_EXECUTOR_REVOKED;
 		executor->grace_until_ns = 0;
+		/* Not to be given a slot while it dies; one that it has it keeps until it is dead. */
+		executor->waiting = false;
+		infini_sched_vdev_online(&device->sched, &vdev->sched, false, ktime_get_ns());
 		infini_executor_raise_locked(executor);
 	}
 	spin_unlock_irqrestore(&device->lock, flags);
