@@ -69,6 +69,13 @@ GGML_API ggml_backend_buffer_t ggml_backend_buffer_init(ggml_backend_buffer_type
 							struct ggml_backend_buffer_i iface,
 							void *context, size_t size);
 
+/*
+ * Of these ops a backend may ask for more room than the result has bytes. Of others ggml allows it
+ * for quantized types and for tensors that no op computes, and aborts otherwise. Weak, so that an
+ * older ggml without it still gets to infini_abi_problem().
+ */
+GGML_API bool ggml_op_alloc_size_may_expand(enum ggml_op op) __attribute__((weak));
+
 struct ggml_backend_graph_optimize_params;
 
 struct ggml_backend_i {

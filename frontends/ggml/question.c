@@ -184,14 +184,23 @@ bool infini_question_supports(struct infini_link *link, const struct ggml_tensor
 	return !infini_question_ask(link, &question, bytes, &value) && value;
 }
 
+/* Only these can need more room than their bytes: ggml checks it. */
+static bool infini_question_may_expand(const struct ggml_tensor *tensor)
+{
+	return tensor->op == GGML_OP_NONE || ggml_is_quantized(tensor->type) ||
+	       !ggml_op_alloc_size_may_expand || ggml_op_alloc_size_may_expand(tensor->op);
+}
+
 size_t infini_question_alloc_size(struct infini_link *link, uint32_t kind,
 				  const struct ggml_tensor *tensor)
 {
-	size_t least = ggml_nbytes(tensor);
+	size_t bytes, least = ggml_nbytes(tensor);
 	struct infini_question question;
-	size_t bytes = infini_question_fill(&question, INFINI_GGML_ASK_ALLOC_SIZE, tensor);
 	uint64_t value;
 
+	if (!infini_question_may_expand(tensor))
+		return least;
+	bytes = infini_question_fill(&question, INFINI_GGML_ASK_ALLOC_SIZE, tensor);
 	question.ask.kind = kind;
 	if (infini_question_ask(link, &question, bytes, &value) || value < least)
 		return least;
