@@ -79,6 +79,15 @@ void infini_link_no_memory(struct infini_link *link, uint64_t bytes, const char 
 		   info.memory_limit_bytes / mib, infini_link_name(link));
 }
 
+/*
+ * Installed in ggml's folder the plugin is loaded by every program there is: on a machine without
+ * the module it keeps quiet unless the user named it or a vdev.
+ */
+static bool infini_link_asked_for(void)
+{
+	return *infini_link_wanted() || getenv("GGML_BACKEND_PATH");
+}
+
 static void infini_link_say_closed(int err)
 {
 	const char *node = infini_link_node();
@@ -87,6 +96,8 @@ static void infini_link_say_closed(int err)
 	switch (-err) {
 	case ENOENT:
 	case ENXIO:
+		if (access(node, F_OK) < 0 && !infini_link_asked_for())
+			break;
 		if (access(node, F_OK) < 0)
 			infini_say("%s is missing: load the module (modprobe infini), or give "
 				   "this container a vdev", node);

@@ -616,6 +616,7 @@ static void unusable_output(const struct infini_fake_settings *settings, char *s
 
 	CHECK(!pipe(pipes));
 	infini_fake = *settings;
+	setenv("INFINI_VDEV", "a", 1);
 	dup2(pipes[1], STDERR_FILENO);
 	close(pipes[1]);
 	reg = ggml_backend_init();
