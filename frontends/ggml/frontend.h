@@ -55,6 +55,8 @@ uint64_t infini_trace_read(enum infini_trace_counter counter);
 
 /* One line on stderr, "infini: ...". */
 void infini_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Not the same line twice in a row, as programs look for backends more than once. */
+void infini_say_once(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A range of an area. */
 struct infini_range {

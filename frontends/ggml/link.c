@@ -99,28 +99,28 @@ static void infini_link_say_closed(int err)
 		if (access(node, F_OK) < 0 && !infini_link_asked_for())
 			break;
 		if (access(node, F_OK) < 0)
-			infini_say("%s is missing: load the module (modprobe infini), or give "
-				   "this container a vdev", node);
+			infini_say_once("%s is missing: load the module (modprobe infini), or "
+					"give this container a vdev", node);
 		else
-			infini_say("no vdev \"%s\": see infinictl vdev list, then set INFINI_VDEV",
-				   vdev);
+			infini_say_once("no vdev \"%s\": see infinictl vdev list, then set "
+					"INFINI_VDEV", vdev);
 		break;
 	case EDESTADDRREQ:
-		infini_say("no vdev chosen: set INFINI_VDEV to one of infinictl vdev list");
+		infini_say_once("no vdev chosen: set INFINI_VDEV to one of infinictl vdev list");
 		break;
 	case EACCES:
 	case EPERM:
-		infini_say("vdev \"%s\" at %s is not yours to open (infinictl vdev set --owner)",
-			   vdev, node);
+		infini_say_once("vdev \"%s\" at %s is not yours to open; its owner is set with "
+				"infinictl vdev set", vdev, node);
 		break;
 	case ENOSPC:
-		infini_say("vdev \"%s\" has as many clients as it may have", vdev);
+		infini_say_once("vdev \"%s\" has as many clients as it may have", vdev);
 		break;
 	case ENODEV:
-		infini_say("vdev \"%s\" is being deleted", vdev);
+		infini_say_once("vdev \"%s\" is being deleted", vdev);
 		break;
 	default:
-		infini_say("vdev \"%s\" at %s cannot be opened: %s", vdev, node, strerror(-err));
+		infini_say_once("vdev \"%s\" at %s cannot be opened: %s", vdev, node, strerror(-err));
 	}
 }
 
@@ -178,13 +178,14 @@ int infini_link_open_locked(struct infini_link *link)
 	link->fd = fd;
 	err = infini_link_meet(link);
 	if (err) {
-		infini_say("vdev \"%s\" cannot be asked: %s", infini_link_wanted(), strerror(-err));
+		infini_say_once("vdev \"%s\" cannot be asked: %s", infini_link_wanted(),
+				strerror(-err));
 		infini_link_close_locked(link);
 		return err;
 	}
 	unfit = infini_link_unfit(link);
 	if (unfit) {
-		infini_say("vdev \"%s\" cannot be used: %s", infini_link_name(link), unfit);
+		infini_say_once("vdev \"%s\" cannot be used: %s", infini_link_name(link), unfit);
 		infini_link_close_locked(link);
 		return -ENODEV;
 	}

@@ -56,14 +56,14 @@ static struct ggml_backend_reg infini_reg = {
 	},
 };
 
-/* Checked again on every call until it holds; each failure says its one line. */
+/* Checked again on every call until it holds. */
 static bool infini_plugin_ready(void)
 {
 	char problem[160];
 	int err;
 
 	if (infini_abi_problem(problem, sizeof(problem))) {
-		infini_say("%s; no device offered", problem);
+		infini_say_once("%s; no device offered", problem);
 		return false;
 	}
 	pthread_mutex_lock(&infini_plugin_link.lock);
@@ -92,7 +92,7 @@ ggml_backend_reg_t ggml_backend_init(void)
 	return &infini_reg;
 }
 
-/* ggml unloads a plugin whose score it did not like. At exit a thread may still be computing. */
+/* The object is never unloaded (-z nodelete). At exit a thread may still be computing. */
 static void __attribute__((destructor)) infini_plugin_unload(void)
 {
 	if (pthread_mutex_trylock(&infini_plugin_link.lock))

@@ -51,7 +51,25 @@ void infini_say(const char *format, ...)
 	fprintf(stderr, "infini: %s\n", line);
 }
 
-/* Runs when the process exits, or when ggml unloads a plugin it does not use. */
+void infini_say_once(const char *format, ...)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static char said[512];
+	char line[sizeof(said)];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	pthread_mutex_lock(&lock);
+	if (strcmp(line, said) != 0) {
+		strcpy(said, line);
+		infini_say("%s", line);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* Runs when the process exits. */
 static void __attribute__((destructor)) infini_trace_print(void)
 {
 	const char *wanted = getenv("INFINI_TRACE");
