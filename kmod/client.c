@@ -25,7 +25,7 @@ int infini_client_create(struct infini_vdev *vdev, struct infini_client **out)
 	client = kzalloc(sizeof(*client), GFP_KERNEL_ACCOUNT);
 	if (!client)
 		return -ENOMEM;
-	err = infini_mapper_init(&client->mapper);
+	err = infini_mapper_init(&client->mapper, true);
 	if (err)
 		goto err_free;
 	refcount_set(&client->refs, 1);
@@ -58,7 +58,7 @@ int infini_client_create(struct infini_vdev *vdev, struct infini_client **out)
 	return 0;
 
 err_inode:
-	iput(client->mapper.inode);
+	infini_mapper_fini(&client->mapper);
 err_free:
 	kfree(client);
 	return err;
@@ -87,7 +87,7 @@ void infini_client_put(struct infini_client *client)
 {
 	if (!refcount_dec_and_test(&client->refs))
 		return;
-	iput(client->mapper.inode);
+	infini_mapper_fini(&client->mapper);
 	infini_vdev_put(client->vdev);
 	kfree(client);
 }

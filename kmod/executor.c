@@ -24,7 +24,7 @@ void infini_executor_put(struct infini_executor *executor)
 	if (!refcount_dec_and_test(&executor->refs))
 		return;
 	put_pid(executor->tgid);
-	iput(executor->mapper.inode);
+	infini_mapper_fini(&executor->mapper);
 	free_page((unsigned long)executor->word);
 	kvfree(executor->bounce);
 	infini_vdev_put(executor->vdev);
@@ -54,7 +54,7 @@ static struct infini_executor *infini_executor_new(struct infini_vdev *vdev)
 				    GFP_KERNEL_ACCOUNT);
 	if (!executor->bounce)
 		goto err_word;
-	err = infini_mapper_init(&executor->mapper);
+	err = infini_mapper_init(&executor->mapper, false);
 	if (err)
 		goto err_bounce;
 	refcount_set(&executor->refs, 1);
@@ -370,13 +370,14 @@ static void infini_exchange_held_bytes(struct infini_executor *executor, u64 hel
 
 static int infini_exchange_results(struct infini_executor *executor, struct infini_exchange *cmd)
 {
-	struct infini_device *device = executor->vdev->device;
+	struct infini_vdev *vdev = executor->vdev;
+	struct infini_device *device = vdev->device;
 	struct infini_result results[INFINI_WINDOW_MAX];
 	struct infini_wakeups wakeups = {};
 	LIST_HEAD(told);
 	unsigned long flags;
+	u64 now, timed_out;
 	int err = 0;
-	u64 now;
 	u32 i;
 
 	for (i = 0; i < cmd->nr_results; i++) {
@@ -391,6 +392,7 @@ static int infini_exchange_results(struct infini_executor *executor, struct infi
 		return -ENODEV;
 	}
 	now = ktime_get_ns();
+	timed_out = vdev->count.jobs_timed_out;
 	list_splice_init(&executor->told, &told);
 	for (i = 0; i < cmd->nr_results && !err; i++)
 		err = infini_executor_result_locked(executor, &results[i], now, &wakeups);
@@ -398,10 +400,13 @@ static int infini_exchange_results(struct infini_executor *executor, struct infi
 	infini_executor_set_waiting_locked(executor, cmd->nr_dispatches && !err, now);
 	infini_executor_settle_locked(executor, now);
 	infini_device_schedule_locked(device, now);
+	timed_out = vdev->count.jobs_timed_out - timed_out;
 	spin_unlock_irqrestore(&device->lock, flags);
 
 	infini_wakeups_run(&wakeups);
 	infini_notices_done(&told);
+	if (timed_out)
+		infini_netlink_event(INFINI_NL_JOB_TIMEOUT, device, vdev, pid_nr(executor->tgid));
 	return err;
 }
 

@@ -70,19 +70,40 @@ int infini_file_new(const char *name, struct inode *inode, const struct file_ope
 	return 0;
 }
 
-int infini_mapper_init(struct infini_mapper *mapper)
+/**
+ * infini_mapper_init - a mapper with an inode of its own
+ * @mapper: zeroed
+ * @placeholder: after revocation show a page of the mapper's instead of raising SIGBUS, as DRM does
+ *	after an unplug: a client whose vdev is deleted under it should live to say so
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int infini_mapper_init(struct infini_mapper *mapper, bool placeholder)
 {
 	struct inode *inode = infini_inode_new();
 
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
+	if (placeholder) {
+		mapper->placeholder = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		if (!mapper->placeholder) {
+			iput(inode);
+			return -ENOMEM;
+		}
+	}
 	mapper->inode = inode;
 	init_rwsem(&mapper->sem);
-	mapper->revoked = false;
 	return 0;
 }
 
-/* No fault is served from here on, and no page stays mapped. */
+void infini_mapper_fini(struct infini_mapper *mapper)
+{
+	if (mapper->placeholder)
+		put_page(mapper->placeholder);
+	iput(mapper->inode);
+}
+
+/* No fault reaches an object from here on, and no page of one stays mapped. */
 void infini_mapper_revoke(struct infini_mapper *mapper)
 {
 	down_write(&mapper->sem);
@@ -115,22 +136,20 @@ vm_fault_t infini_mapper_insert(struct infini_mapper *mapper, struct vm_fault *v
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long addr = vmf->address & PAGE_MASK;
 	unsigned long nr;
-	vm_fault_t ret = VM_FAULT_SIGBUS;
-	int err;
+	int err = -EFAULT;
 
 	if (index >= nr_pages)
 		return VM_FAULT_SIGBUS;
 	nr = min3(INFINI_FAULT_AROUND, nr_pages - index, (vma->vm_end - addr) >> PAGE_SHIFT);
 
 	down_read(&mapper->sem);
-	if (!mapper->revoked) {
+	if (!mapper->revoked)
 		err = vm_insert_pages(vma, addr, pages + index, &nr);
-		/* -EBUSY: another thread was faster, here or further on. */
-		if (!err || err == -EBUSY)
-			ret = VM_FAULT_NOPAGE;
-		else if (err == -ENOMEM)
-			ret = VM_FAULT_OOM;
-	}
+	else if (mapper->placeholder)
+		err = vm_insert_page(vma, addr, mapper->placeholder);
 	up_read(&mapper->sem);
-	return ret;
+	/* -EBUSY: another thread was faster, here or further on. */
+	if (!err || err == -EBUSY)
+		return VM_FAULT_NOPAGE;
+	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 }

@@ -89,12 +89,14 @@ struct infini_executor;
  * struct infini_mapper - one opener's mappings
  * @inode: anonymous inode whose mapping holds them, so that they can be zapped apart
  * @sem: read by faults, written by revocation
- * @revoked: no fault is served any more
+ * @revoked: no fault is served from an object any more
+ * @placeholder: what a revoked mapping shows instead, or NULL for SIGBUS
  */
 struct infini_mapper {
 	struct inode *inode;
 	struct rw_semaphore sem;
 	bool revoked;
+	struct page *placeholder;
 };
 
 /**
@@ -480,7 +482,8 @@ void infini_fs_exit(void);
 struct inode *infini_inode_new(void);
 int infini_file_new(const char *name, struct inode *inode, const struct file_operations *fops,
 		    void *priv, struct file **file);
-int infini_mapper_init(struct infini_mapper *mapper);
+int infini_mapper_init(struct infini_mapper *mapper, bool placeholder);
+void infini_mapper_fini(struct infini_mapper *mapper);
 void infini_mapper_revoke(struct infini_mapper *mapper);
 void infini_mapper_zap(struct infini_mapper *mapper, u64 offset, u64 bytes);
 vm_fault_t infini_mapper_insert(struct infini_mapper *mapper, struct vm_fault *vmf,
