@@ -76,7 +76,9 @@ void infini_device_schedule_locked(struct infini_device *device, u64 now)
 static void infini_device_forget_locked(struct infini_device *device)
 {
 	lockdep_assert_held(&infini_registry_lock);
-	if (device->online || device->nr_vdevs)
+	/* Its last vdev may have gone between going offline and being forgotten: only once. */
+	if (device->online || device->nr_vdevs ||
+	    xa_load(&infini_devices, device->id) != device)
 		return;
 	xa_erase(&infini_devices, device->id);
 	infini_device_put(device);
