@@ -172,6 +172,7 @@ static int infini_device_check(const struct infini_device_register *cmd)
 	    cmd->level < INFINI_LEVEL_LAUNCH || cmd->level > INFINI_LEVEL_INTERRUPT ||
 	    !cmd->slots || cmd->slots > 64 || !cmd->nr_kinds ||
 	    cmd->nr_kinds > INFINI_MEMORY_KINDS_MAX || !cmd->kinds_stride ||
+	    cmd->kinds_stride > PAGE_SIZE ||
 	    !cmd->memory_bytes || cmd->memory_bytes > S64_MAX)
 		return -EINVAL;
 	if (!infini_string_valid(cmd->name, sizeof(cmd->name)) ||
