@@ -701,12 +701,16 @@ static int infini_executor_mmap(struct file *file, struct vm_area_struct *vma)
 
 /* ---- the file ---- */
 
-/* Called for every close; the process that attached itself closes by exiting. */
+/*
+ * Called for every close; the process that attached itself closes by exiting. A single thread that
+ * exits with a file table of its own is not its end: another may be inside EXCHANGE.
+ */
 static int infini_executor_flush(struct file *file, fl_owner_t id)
 {
 	struct infini_executor *executor = file->private_data;
 
-	if ((current->flags & PF_EXITING) && infini_executor_is_mine(executor))
+	if ((current->flags & PF_EXITING) && !atomic_read(&current->signal->live) &&
+	    infini_executor_is_mine(executor))
 		infini_executor_lost(executor);
 	return 0;
 }
