@@ -102,11 +102,34 @@ struct infini_queue *infini_queue_find(struct infini_client *client, u32 handle)
 	return queue;
 }
 
-/* Give up the handle's reference: what waits is cancelled, what runs is asked to yield. */
+/* End every job that is not with an executor. */
+static void infini_queue_cancel_waiting_locked(struct infini_queue *queue, int status, u64 now,
+					       struct infini_wakeups *wakeups)
+{
+	u64 seqno;
+
+	lockdep_assert_held(&queue->client->vdev->device->lock);
+	for (seqno = queue->next; seqno <= queue->submitted; seqno++) {
+		struct infini_kjob *job = &queue->jobs[seqno % queue->depth];
+
+		if (job->state != INFINI_JOB_QUEUED)
+			continue;
+		infini_job_step_locked(job, INFINI_JOB_EV_CANCEL);
+		infini_job_end_locked(job, status, now, wakeups);
+	}
+	infini_queue_update_locked(queue, now);
+	infini_device_schedule_locked(queue->client->vdev->device, now);
+}
+
+/*
+ * Give up the handle's reference: what waits is cancelled, what runs is asked to yield, both under
+ * one lock, or a job could be handed out between the two and run to its end.
+ */
 void infini_queue_destroy(struct infini_queue *queue, int status)
 {
 	struct infini_client *client = queue->client;
 	struct infini_device *device = client->vdev->device;
+	struct infini_wakeups wakeups = {};
 	struct infini_executor *executor;
 	unsigned long flags;
 	u64 seqno;
@@ -127,9 +150,10 @@ void infini_queue_destroy(struct infini_queue *queue, int status)
 		if (job->state == INFINI_JOB_DISPATCHED)
 			infini_executor_doom_locked(executor, job, status, INFINI_JOB_EV_CANCEL);
 	}
+	infini_queue_cancel_waiting_locked(queue, status, ktime_get_ns(), &wakeups);
 	spin_unlock_irqrestore(&device->lock, flags);
 
-	infini_queue_cancel_waiting(queue, status);
+	infini_wakeups_run(&wakeups);
 	wake_up_all(&client->wait);
 	infini_queue_put(queue);
 }
@@ -152,27 +176,15 @@ void infini_queue_update_locked(struct infini_queue *queue, u64 now)
 	infini_sched_queue_ready(&vdev->device->sched, &vdev->sched, &queue->sched, ready, now);
 }
 
-/* End every job that is not with an executor. */
 void infini_queue_cancel_waiting(struct infini_queue *queue, int status)
 {
 	struct infini_device *device = queue->client->vdev->device;
 	struct infini_wakeups wakeups = {};
 	unsigned long flags;
-	u64 now, seqno;
 
 	refcount_inc(&queue->refs);
 	spin_lock_irqsave(&device->lock, flags);
-	now = ktime_get_ns();
-	for (seqno = queue->next; seqno <= queue->submitted; seqno++) {
-		struct infini_kjob *job = &queue->jobs[seqno % queue->depth];
-
-		if (job->state != INFINI_JOB_QUEUED)
-			continue;
-		infini_job_step_locked(job, INFINI_JOB_EV_CANCEL);
-		infini_job_end_locked(job, status, now, &wakeups);
-	}
-	infini_queue_update_locked(queue, now);
-	infini_device_schedule_locked(device, now);
+	infini_queue_cancel_waiting_locked(queue, status, ktime_get_ns(), &wakeups);
 	spin_unlock_irqrestore(&device->lock, flags);
 	infini_wakeups_run(&wakeups);
 	infini_queue_put(queue);
