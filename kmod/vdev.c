@@ -137,10 +137,18 @@ void infini_vdev_want_executor(struct infini_vdev *vdev)
 /* There is work and nobody serves it: say so, and fail it when nobody comes in time. */
 void infini_vdev_expect_executor(struct infini_vdev *vdev)
 {
+	struct infini_device *device = vdev->device;
+	unsigned long delay = msecs_to_jiffies(READ_ONCE(infini_executor_wait_ms));
+	unsigned long flags;
+	bool queued;
+
 	infini_vdev_want_executor(vdev);
 	infini_vdev_get(vdev);
-	if (!queue_delayed_work(infini_wq, &vdev->no_executor_work,
-				msecs_to_jiffies(READ_ONCE(infini_executor_wait_ms))))
+	/* Under the lock: deletion, which cancels the work, either sees it or is seen. */
+	spin_lock_irqsave(&device->lock, flags);
+	queued = !vdev->dead && queue_delayed_work(infini_wq, &vdev->no_executor_work, delay);
+	spin_unlock_irqrestore(&device->lock, flags);
+	if (!queued)
 		infini_vdev_put(vdev);
 }
 
