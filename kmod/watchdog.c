@@ -179,6 +179,9 @@ void infini_executor_revoke(struct infini_executor *executor)
 	mutex_lock(&executor->lock);
 	infini_executor_end_held(executor, -EOWNERDEAD);
 	mutex_unlock(&executor->lock);
+	/* A process that does not die, on hardware that does not answer, must not keep them waiting. */
+	if (READ_ONCE(vdev->sched.nr_ready))
+		infini_vdev_expect_executor(vdev);
 }
 
 /* Take @executor off its vdev; false when it was off already. */
