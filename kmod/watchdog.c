@@ -206,6 +206,9 @@ static bool infini_executor_detach(struct infini_executor *executor, struct list
 			infini_sched_put(&device->sched, &vdev->sched, now);
 		}
 		vdev->executor = NULL;
+		/* Before the next executor can say what it holds. */
+		atomic64_sub(vdev->held_bytes, &vdev->memory_used_bytes);
+		vdev->held_bytes = 0;
 		list_splice_init(&vdev->notices, notices);
 		list_splice_tail_init(&executor->told, notices);
 	}
@@ -231,8 +234,6 @@ void infini_executor_lost(struct infini_executor *executor)
 	if (!infini_executor_detach(executor, &notices))
 		return;
 	infini_notices_done(&notices);
-	atomic64_sub(vdev->held_bytes, &vdev->memory_used_bytes);
-	vdev->held_bytes = 0;
 	trace_infini_executor_state(vdev, executor->generation, INFINI_EXECUTOR_GONE);
 	infini_netlink_event(INFINI_NL_EXECUTOR_LOST, vdev->device, vdev,
 			     executor->tgid ? pid_nr(executor->tgid) : 0);
