@@ -75,7 +75,7 @@ static void vdev_new(void)
 		{ "name that begins with a dot", STRING(INFINI_A_VDEV_NAME, ".a"), -EINVAL },
 		{ "name with all that may be", STRING(INFINI_A_VDEV_NAME, "A9._-z"), 0 },
 		{ "name of 31 bytes", STRING(INFINI_A_VDEV_NAME, name_31), 0 },
-		{ "name of 32 bytes", STRING(INFINI_A_VDEV_NAME, name_32), -ERANGE },
+		{ "name of 32 bytes", STRING(INFINI_A_VDEV_NAME, name_32), -EINVAL },
 		{ "unknown device", STRING(INFINI_A_VDEV_DEVICE_NAME, "nodev"), -ENODEV },
 		{ "weight 0", U32(INFINI_A_VDEV_WEIGHT, 0), -ERANGE },
 		{ "weight 1", U32(INFINI_A_VDEV_WEIGHT, 1), 0 },
@@ -426,7 +426,7 @@ static void events(void)
 	CHECK_ERR(genl_join(&events), 0);
 	vdev = world.vdev = world_vdev("one", "testdev", MIB, 0600);
 	expect(&events, INFINI_EVENT_VDEV_CREATED, vdev, 0);
-	client = world_client(&world);
+	client = world.client = world_client(&world);
 	expect(&events, INFINI_EVENT_EXECUTOR_WANTED, vdev, 0);
 	world.process = world_executor_start(&world, vdev, 1, &world.fake);
 	expect(&events, INFINI_EVENT_EXECUTOR_ATTACHED, vdev, world.process);

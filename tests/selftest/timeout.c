@@ -87,7 +87,7 @@ static void cancelled_and_deaf(void)
 	CHECK(WIFSIGNALED(status));
 }
 
-/* Time waiting for other vdevs does not count: two that take turns both stay within theirs. */
+/* Time in which another vdev has the slot does not count, be it twice the timeout. */
 static void occupancy_only(void)
 {
 	struct infini_job job, other_job;
@@ -105,16 +105,22 @@ static void occupancy_only(void)
 	other.client = world_client(&other);
 	queue = queue_make(world.client, 1);
 	other_queue = queue_make(other.client, 1);
-	/* 100 segments of 1 ms each; with the other's turns it takes about twice as long. */
-	job = job_program(program_make(world.client, 0, 100, MS));
-	job.timeout_ns = 20 * SECOND;
-	other_job = job_program(program_make(other.client, 0, 100, MS));
-	other_job.timeout_ns = 20 * SECOND;
+	job = job_program(program_make(world.client, 0, 2, 0));
+	job.timeout_ns = SECOND;
+	other_job = job_program(program_make(other.client, 0, 2, 0));
+	/* The first is asked to yield once the second waits; the second stays for two seconds. */
+	world.fake->hold = 1;
+	fake->hold = fake->deaf = 1;
 	submit_one(world.client, queue, &job);
+	AWAIT(world.fake->held);
 	submit_one(other.client, other_queue, &other_job);
-	CHECK_ERR(wait_for(world.client, queue, 1, INFINI_FOREVER, &status), 0);
-	CHECK_ERR(status, 0);
+	AWAIT(fake->held);
+	world.fake->hold = 0;
+	test_sleep_ms(2000);
+	fake->hold = 0;
 	CHECK_ERR(wait_for(other.client, other_queue, 1, INFINI_FOREVER, &status), 0);
+	CHECK_ERR(status, 0);
+	CHECK_ERR(wait_for(world.client, queue, 1, INFINI_FOREVER, &status), 0);
 	CHECK_ERR(status, 0);
 	stats_get(world.client, &stats);
 	CHECK(stats.preemptions);
