@@ -139,7 +139,8 @@ static void infini_executor_end_held(struct infini_executor *executor, int statu
 	spin_unlock_irqrestore(&device->lock, flags);
 	infini_wakeups_run(&wakeups);
 	if (timed_out)
-		infini_netlink_event(INFINI_NL_JOB_TIMEOUT, device, executor->vdev, 0);
+		infini_netlink_event(INFINI_NL_JOB_TIMEOUT, device, executor->vdev,
+				     pid_nr(executor->tgid));
 }
 
 /**
