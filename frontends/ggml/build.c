@@ -107,7 +107,7 @@ static int infini_build_place(struct infini_build *build, const struct ggml_tens
 	if (offset > area->bytes || bytes > area->bytes - offset)
 		return infini_build_fail(build, tensor, "reaches out of its buffer");
 	if (infini_build_bind(build, area, &out->binding))
-		return infini_build_fail(build, tensor, "is in one buffer more than a job can name");
+		return infini_build_fail(build, tensor, "is in one buffer more than a job takes");
 	out->offset = offset;
 	return 0;
 }
@@ -121,7 +121,7 @@ static int infini_build_add(struct infini_build *build, const struct ggml_tensor
 	if (err)
 		return err;
 	if (build->nr_tensors == INFINI_GGML_TENSORS_MAX)
-		return infini_build_fail(build, tensor, "is one tensor more than a program can hold");
+		return infini_build_fail(build, tensor, "is one tensor more than a program takes");
 	out = &build->out[build->nr_tensors];
 	infini_question_tensor(out, tensor);
 	err = infini_build_place(build, tensor, out);

@@ -206,7 +206,7 @@ static struct infini_graph *infini_graphs_equal(struct infini_graphs *graphs,
 
 	infini_hash(hash, build->data, build->bytes);
 	for (i = 0; i < graphs->nr; i++) {
-		if (graphs->entries[i]->hash[0] == hash[0] && graphs->entries[i]->hash[1] == hash[1])
+		if (!memcmp(graphs->entries[i]->hash, hash, sizeof(hash)))
 			return graphs->entries[i];
 	}
 	return NULL;

@@ -120,7 +120,8 @@ static void infini_link_say_closed(int err)
 		infini_say_once("vdev \"%s\" is being deleted", vdev);
 		break;
 	default:
-		infini_say_once("vdev \"%s\" at %s cannot be opened: %s", vdev, node, strerror(-err));
+		infini_say_once("vdev \"%s\" at %s cannot be opened: %s", vdev, node,
+				strerror(-err));
 	}
 }
 

@@ -144,11 +144,12 @@ void infini_stage_write_locked(struct infini_link *link, struct infini_range ran
 
 	range.area->written = true;
 	while (range.bytes && !link->broken) {
-		uint64_t crumb = range.bytes < INFINI_STAGE_CRUMB ? range.bytes : INFINI_STAGE_CRUMB;
-		uint64_t offset, n;
+		uint64_t least = INFINI_STAGE_CRUMB, offset, n;
 		struct infini_job *job;
 
-		if (infini_stage_room(link, crumb, &offset, &n))
+		if (range.bytes < least)
+			least = range.bytes;
+		if (infini_stage_room(link, least, &offset, &n))
 			return;
 		if (n > range.bytes)
 			n = range.bytes;
