@@ -59,6 +59,7 @@ void infini_device_schedule_locked(struct infini_device *device, u64 now)
 	while ((picked = infini_sched_pick(&device->sched, now))) {
 		executor = container_of(picked, struct infini_vdev, sched)->executor;
 		executor->granted = true;
+		executor->fresh = true;
 		executor->head_since_ns = now;
 		list_add_tail(&executor->running_link, &device->running);
 		wake_up(&executor->wait);

@@ -308,6 +308,10 @@ static u32 infini_executor_fill_locked(struct infini_executor *executor, struct 
 			continue;
 		}
 		used += ALIGN(job->payload_bytes, 8);
+		/* It may have been slow to come for its slot, and been asked to yield meanwhile. */
+		if (executor->fresh)
+			infini_sched_begin(&vdev->device->sched, &vdev->sched, now);
+		executor->fresh = false;
 		infini_executor_dispatch_locked(executor, job, &executor->bounce[nr], now);
 		jobs[nr++] = job;
 	}

@@ -406,6 +406,7 @@ enum infini_executor_state {
  * @state: device->lock, as everything below
  * @tgid: of the process that attached, compared by reference
  * @granted: holds a slot
+ * @fresh: has taken no job in this slice yet
  * @waiting: inside EXCHANGE, can take work
  * @held: jobs handed out, oldest first; only the first runs
  * @running_link: in device->running while granted
@@ -426,6 +427,7 @@ struct infini_executor {
 	u64 generation;
 	u32 window;
 	bool granted;
+	bool fresh;
 	bool waiting;
 	struct list_head held;
 	u32 nr_held;

@@ -258,6 +258,20 @@ struct infini_sched_vdev *infini_sched_pick(struct infini_sched *s, u64 now_ns)
 }
 
 /**
+ * infini_sched_begin - the first job of a slice
+ * @s: the device
+ * @v: a running vdev
+ * @now_ns: the time
+ */
+void infini_sched_begin(struct infini_sched *s, struct infini_sched_vdev *v, u64 now_ns)
+{
+	if (!v->running)
+		return;
+	v->slice_start_ns = now_ns;
+	yield_withdraw(s, v);
+}
+
+/**
  * infini_sched_queue_pick - whose job is next
  * @v: the vdev
  *

@@ -122,6 +122,12 @@ struct infini_sched_vdev *infini_sched_pick(struct infini_sched *s, u64 now_ns);
 /* The queue of @v whose head job goes next; NULL if none is ready. Does not change state. */
 struct infini_sched_queue *infini_sched_queue_pick(struct infini_sched_vdev *v);
 
+/*
+ * The executor of @v, running, comes for the first job of its slice only now. Its quantum counts
+ * from here, and an earlier asking is withdrawn: it did not cover what runs next.
+ */
+void infini_sched_begin(struct infini_sched *s, struct infini_sched_vdev *v, u64 now_ns);
+
 /* @ran_ns of slot time went to @q's job. */
 void infini_sched_queue_charge(struct infini_sched_vdev *v, struct infini_sched_queue *q,
 			       u64 ran_ns);

@@ -604,6 +604,13 @@ static void test_quantum(void **state)
 	assert_true(infini_sched_may_continue(&p.s, &p.b, p.now_ns + 1999 * US));
 	assert_null(infini_sched_preempt(&p.s, p.now_ns + 1999 * US));
 	assert_ptr_equal(infini_sched_preempt(&p.s, p.now_ns + 2000 * US), &p.b);
+
+	/* Its executor comes only now: the quantum begins, and is asked for again when it is up. */
+	p.now_ns += 3000 * US;
+	infini_sched_begin(&p.s, &p.b, p.now_ns);
+	assert_null(infini_sched_preempt(&p.s, p.now_ns));
+	assert_true(infini_sched_next_event(&p.s, p.now_ns) == p.now_ns + 2000 * US);
+	assert_ptr_equal(infini_sched_preempt(&p.s, p.now_ns + 2000 * US), &p.b);
 }
 
 static void test_wake_up_preemption(void **state)
