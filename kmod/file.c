@@ -5,6 +5,7 @@
 #include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/mount.h>
+#include <linux/nospec.h>
 #include <linux/pseudo_fs.h>
 
 #include "infini.h"
@@ -140,6 +141,7 @@ vm_fault_t infini_mapper_insert(struct infini_mapper *mapper, struct vm_fault *v
 
 	if (index >= nr_pages)
 		return VM_FAULT_SIGBUS;
+	index = array_index_nospec(index, nr_pages);
 	nr = min3(INFINI_FAULT_AROUND, nr_pages - index, (vma->vm_end - addr) >> PAGE_SHIFT);
 
 	down_read(&mapper->sem);

@@ -5,6 +5,7 @@
  */
 
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -145,6 +146,14 @@ static int infini_job_add_buffer(struct infini_kjob *job, struct infini_client *
 	return 0;
 }
 
+/* The buffer behind binding @index as the client gave it, or NULL. */
+static const struct infini_buffer *infini_job_binding(const struct infini_kjob *job, u32 index)
+{
+	if (index >= job->nr_bindings)
+		return NULL;
+	return job->buffers[array_index_nospec(index, job->nr_bindings)];
+}
+
 static bool infini_range_inside(u64 offset, u64 bytes, const struct infini_buffer *buffer)
 {
 	u64 end;
@@ -258,10 +267,10 @@ static int infini_job_check_inputs(struct infini_kjob *job)
 	u32 i, room = 0;
 
 	for (i = 0; i < job->nr_inputs; i++, input++) {
-		if (input->binding >= job->nr_bindings || input->bytes > INFINI_INLINE_MAX)
-			return -EINVAL;
-		if (!infini_range_inside(input->offset, input->bytes,
-					 job->buffers[input->binding]))
+		const struct infini_buffer *buffer = infini_job_binding(job, input->binding);
+
+		if (!buffer || input->bytes > INFINI_INLINE_MAX ||
+		    !infini_range_inside(input->offset, input->bytes, buffer))
 			return -EINVAL;
 		room += ALIGN(input->bytes, 8);
 		if (room > INFINI_INLINE_MAX)
@@ -276,12 +285,12 @@ static int infini_job_check_outputs(struct infini_kjob *job)
 	u32 i;
 
 	for (i = 0; i < job->nr_outputs; i++, output++) {
-		if (output->src_binding >= job->nr_bindings ||
-		    output->dst_binding >= job->nr_bindings ||
-		    !infini_range_inside(output->src_offset, output->bytes,
-					 job->buffers[output->src_binding]) ||
-		    !infini_range_inside(output->dst_offset, output->bytes,
-					 job->buffers[output->dst_binding]))
+		const struct infini_buffer *src = infini_job_binding(job, output->src_binding);
+		const struct infini_buffer *dst = infini_job_binding(job, output->dst_binding);
+
+		if (!src || !dst ||
+		    !infini_range_inside(output->src_offset, output->bytes, src) ||
+		    !infini_range_inside(output->dst_offset, output->bytes, dst))
 			return -EINVAL;
 		job->bytes_out += output->bytes;
 	}
