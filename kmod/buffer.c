@@ -31,8 +31,10 @@ static void infini_buffer_free_pages(struct infini_buffer *buffer)
 
 	if (!buffer->pages)
 		return;
-	for (i = 0; i < buffer->nr_pages && buffer->pages[i]; i++)
+	for (i = 0; i < buffer->nr_pages && buffer->pages[i]; i++) {
 		put_page(buffer->pages[i]);
+		cond_resched();
+	}
 	kvfree(buffer->pages);
 	buffer->pages = NULL;
 }
@@ -165,6 +167,7 @@ static int infini_buffer_check(struct infini_vdev *vdev, struct infini_buffer_cr
 	if (cmd->kind >= device->nr_kinds)
 		return -EINVAL;
 	index = array_index_nospec(cmd->kind, device->nr_kinds);
+	cmd->kind = index;
 	kind = &device->kinds[index];
 	if (kind->max_bytes && cmd->bytes > kind->max_bytes)
 		return -ENOSPC;
