@@ -362,16 +362,6 @@ static int infini_exchange_check(const struct infini_executor *executor,
 	return 0;
 }
 
-/* What the worker holds beside its buffers is the vdev's, whatever the limit says. */
-static void infini_exchange_held_bytes(struct infini_executor *executor, u64 held)
-{
-	struct infini_vdev *vdev = executor->vdev;
-
-	held = min(held, vdev->device->memory_bytes);
-	atomic64_add((s64)held - (s64)vdev->held_bytes, &vdev->memory_used_bytes);
-	vdev->held_bytes = held;
-}
-
 static int infini_exchange_results(struct infini_executor *executor, struct infini_exchange *cmd)
 {
 	struct infini_vdev *vdev = executor->vdev;
@@ -583,6 +573,7 @@ static bool infini_executor_is_mine(struct infini_executor *executor)
 static int infini_executor_exchange(struct infini_ucmd *ucmd)
 {
 	struct infini_executor *executor = ucmd->file->private_data;
+	struct infini_vdev *vdev = executor->vdev;
 	struct infini_exchange *cmd = ucmd->cmd;
 	int err;
 
@@ -595,7 +586,7 @@ static int infini_executor_exchange(struct infini_ucmd *ucmd)
 		return -EINTR;
 	cmd->accepted = 0;
 	cmd->returned = 0;
-	infini_exchange_held_bytes(executor, cmd->held_bytes);
+	infini_vdev_charge_held(vdev, min(cmd->held_bytes, vdev->device->memory_bytes));
 	err = infini_exchange_results(executor, cmd);
 	if (!err && cmd->nr_dispatches) {
 		err = cmd->nr_results ? infini_ucmd_respond(ucmd) : 0;

@@ -555,6 +555,7 @@ void infini_vdev_put(struct infini_vdev *vdev);
 int infini_vdev_may_open(struct infini_vdev *vdev);
 int infini_vdev_charge(struct infini_vdev *vdev, u64 bytes);
 void infini_vdev_uncharge(struct infini_vdev *vdev, u64 bytes);
+void infini_vdev_charge_held(struct infini_vdev *vdev, u64 bytes);
 void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot *snap);
 void infini_vdev_cancel_waiting(struct infini_vdev *vdev, int status);
 void infini_vdev_want_executor(struct infini_vdev *vdev);

@@ -96,6 +96,15 @@ void infini_vdev_uncharge(struct infini_vdev *vdev, u64 bytes)
 	atomic64_sub(bytes, &vdev->memory_used_bytes);
 }
 
+/* The worker says that it holds @bytes beside its buffers: the vdev's, whatever the limit says. */
+void infini_vdev_charge_held(struct infini_vdev *vdev, u64 bytes)
+{
+	s64 change = (s64)bytes - (s64)vdev->held_bytes;
+
+	vdev->held_bytes = bytes;
+	infini_vdev_peak(vdev, atomic64_add_return(change, &vdev->memory_used_bytes));
+}
+
 /* ---- who may open ---- */
 
 int infini_vdev_may_open(struct infini_vdev *vdev)

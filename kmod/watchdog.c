@@ -208,8 +208,7 @@ static bool infini_executor_detach(struct infini_executor *executor, struct list
 		}
 		vdev->executor = NULL;
 		/* Before the next executor can say what it holds. */
-		atomic64_sub(vdev->held_bytes, &vdev->memory_used_bytes);
-		vdev->held_bytes = 0;
+		infini_vdev_charge_held(vdev, 0);
 		list_splice_init(&vdev->notices, notices);
 		list_splice_tail_init(&executor->told, notices);
 	}
