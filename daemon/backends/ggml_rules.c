@@ -189,7 +189,7 @@ static const char *check_unary(const struct ggml_tensor *t)
 	case GGML_UNARY_OP_GELU_ERF:
 	case GGML_UNARY_OP_GELU_QUICK:
 	case GGML_UNARY_OP_SILU:
-		DEMAND(t->type == t->src[0]->type && t->type != GGML_TYPE_BF16, "type");
+		DEMAND(t->type == t->src[0]->type, "type");
 		break;
 	case GGML_UNARY_OP_XIELU:
 		DEMAND(infini_ggml_flat(t->src[0]) && infini_ggml_flat(t), "rows have gaps");
@@ -216,10 +216,10 @@ static const char *check_glu(const struct ggml_tensor *t)
 	const struct ggml_tensor *a = t->src[0], *b = t->src[1];
 
 	DEMAND(t->op_params[0] >= 0 && t->op_params[0] < GGML_GLU_OP_COUNT, "no such function");
-	DEMAND(t->type == a->type && (infini_ggml_f32(t) || t->type == GGML_TYPE_F16), "type");
+	DEMAND(t->type == a->type && infini_ggml_plain_float(t), "type");
 	if (t->op_params[0] == GGML_GLU_OP_SWIGLU_OAI ||
 	    t->op_params[0] == GGML_GLU_OP_SWIGLU_CLAMP)
-		DEMAND(infini_ggml_f32(t), "type");
+		DEMAND(t->type != GGML_TYPE_BF16, "type");
 	DEMAND(infini_ggml_flat(a) && infini_ggml_flat(t), "rows have gaps");
 	if (b) {
 		DEMAND(ggml_are_same_shape(a, b) && b->type == a->type, "sources differ");
@@ -249,7 +249,12 @@ static const char *check_norm(const struct ggml_tensor *t)
 	DEMAND(eps >= 0, "eps is negative");
 	if (t->op == GGML_OP_GROUP_NORM)
 		DEMAND(t->op_params[0] > 0 && t->op_params[0] <= t->src[0]->ne[2], "groups");
-	return check_same_f32(t);
+	if (t->op != GGML_OP_NORM && t->op != GGML_OP_L2_NORM)
+		return check_same_f32(t);
+	/* These two go by the strides of single elements where rows have gaps. */
+	DEMAND(infini_ggml_f32(t) && infini_ggml_f32(t->src[0]), "type");
+	DEMAND(ggml_are_same_shape(t, t->src[0]), "shape differs");
+	return NULL;
 }
 
 static const char *check_scale(const struct ggml_tensor *t)
@@ -459,7 +464,11 @@ const struct infini_ggml_rule *infini_ggml_rule_get(enum ggml_op op)
 {
 	const struct infini_ggml_rule *rule = infini_ggml_rule_basic(op);
 
-	return rule ? rule : infini_ggml_rule_network(op);
+	if (!rule)
+		rule = infini_ggml_rule_network(op);
+	if (!rule)
+		rule = infini_ggml_rule_image(op);
+	return rule ? rule : infini_ggml_rule_state(op);
 }
 
 struct infini_ggml_demand infini_ggml_rule_demand(const struct ggml_tensor *t)

@@ -115,5 +115,7 @@ bool infini_ggml_is_writable_type(enum ggml_type type);
 /* The tables of rules, one per file. */
 const struct infini_ggml_rule *infini_ggml_rule_basic(enum ggml_op op);
 const struct infini_ggml_rule *infini_ggml_rule_network(enum ggml_op op);
+const struct infini_ggml_rule *infini_ggml_rule_image(enum ggml_op op);
+const struct infini_ggml_rule *infini_ggml_rule_state(enum ggml_op op);
 
 #endif /* INFINI_DAEMON_GGML_RULES_H */

@@ -5,6 +5,7 @@
 #include "program.h"
 
 #include <math.h>
+#include <string.h>
 
 #define T(type, ...) \
 	ggml_new_tensor(c, GGML_TYPE_##type, GGML_MAX_DIMS, (int64_t[GGML_MAX_DIMS]){ __VA_ARGS__ })
@@ -87,6 +88,35 @@ static struct ggml_tensor *delta_net(struct ggml_context *c)
 {
 	return ggml_gated_delta_net(c, F(8, 2, 3, 2), F(8, 2, 3, 2), F(8, 4, 3, 2), F(1, 4, 3, 2),
 				    F(1, 4, 3, 2), F(8, 8, 4, 2), 1);
+}
+
+static struct ggml_tensor *wkv6(struct ggml_context *c)
+{
+	return ggml_rwkv_wkv6(c, F(8, 3, 4, 1), F(8, 3, 4, 1), F(8, 3, 4, 1), F(8, 3, 1, 1),
+			      F(8, 3, 4, 1), F(8 * 8 * 3, 2, 1, 1));
+}
+
+static struct ggml_tensor *wkv7(struct ggml_context *c)
+{
+	return ggml_rwkv_wkv7(c, F(64, 3, 4, 1), F(64, 3, 4, 1), F(64, 3, 4, 1), F(64, 3, 4, 1),
+			      F(64, 3, 4, 1), F(64, 3, 4, 1), F(64 * 64 * 3, 2, 1, 1));
+}
+
+static struct ggml_tensor *gated(struct ggml_context *c)
+{
+	return ggml_gated_linear_attn(c, F(8, 3, 4, 1), F(8, 3, 4, 1), F(8, 3, 4, 1),
+				      F(8, 3, 4, 1), F(8 * 8 * 3, 2, 1, 1), 0.5f);
+}
+
+/* A step of training: two sources and a result of one shape. */
+static struct ggml_tensor *back(struct ggml_context *c, enum ggml_op op)
+{
+	struct ggml_tensor *t = ggml_mul(c, F(9, 4, 3, 1), F(9, 4, 3, 1));
+	float one = 1;
+
+	t->op = op;
+	memcpy(t->op_params, &one, sizeof(one));
+	return t;
 }
 
 #define CASES \
@@ -181,6 +211,21 @@ static struct ggml_tensor *delta_net(struct ggml_context *c)
 	CASE("state space convolution", ggml_ssm_conv(c, F(6, 5, 2, 1), F(4, 5, 1, 1))) \
 	CASE("state space scan", scan(c)) \
 	CASE("gated delta net", delta_net(c)) \
+	CASE("silu, bf16", ggml_silu(c, T(BF16, 5, 4, 3, 2))) \
+	CASE("norm of scattered rows", ggml_norm(c, ggml_transpose(c, F(5, 4, 1, 1)), 1e-5f)) \
+	CASE("convolution", ggml_conv_2d_direct(c, F(3, 3, 2, 4), F(8, 7, 2, 2), 1, 1, 1, 1, 1, 1)) \
+	CASE("convolution of three dimensions", ggml_conv_3d_direct(c, H(2, 2, 2, 6), F(5, 4, 3, 2), 1, 1, 1, 0, 0, 0, 1, 1, 1, 2, 1, 3)) \
+	CASE("convolution of each channel", ggml_conv_2d_dw_direct(c, F(3, 3, 1, 4), F(8, 7, 4, 2), 1, 1, 1, 1, 1, 1)) \
+	CASE("convolution, transposed", ggml_conv_transpose_2d_p0(c, H(2, 2, 3, 4), F(5, 4, 4, 1), 2)) \
+	CASE("im2col, 3d", ggml_im2col_3d(c, H(2, 2, 2, 6), F(5, 4, 3, 2), 2, 1, 1, 1, 0, 0, 0, 1, 1, 1, GGML_TYPE_F16)) \
+	CASE("rwkv 6", wkv6(c)) \
+	CASE("rwkv 7", wkv7(c)) \
+	CASE("gated linear attention", gated(c)) \
+	CASE("triangular system", ggml_solve_tri(c, F(5, 5, 2, 1), F(3, 5, 2, 1), true, true, false)) \
+	CASE("repeat, back", ggml_repeat_back(c, F(10, 4, 3, 2), F(5, 4, 3, 1))) \
+	CASE("silu, back", back(c, GGML_OP_SILU_BACK)) \
+	CASE("soft max, back", back(c, GGML_OP_SOFT_MAX_BACK)) \
+	CASE("rms norm, back", back(c, GGML_OP_RMS_NORM_BACK)) \
 	CASE("feed forward", layer(c))
 
 struct ggml_tensor *case_build(struct ggml_context *c, unsigned int i, const char **name)

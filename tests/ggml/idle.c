@@ -119,10 +119,10 @@ int main(int argc, char **argv)
 	printf("# %d pauses of %d ms took %.1f ms of CPU\n", RUNS, REST_NS / 1000000, rested * 1e3);
 	/* Left alone, libgomp's threads spin through each of them: up to 200 ms. */
 	printf("%sok 1 - threads sleep between runs\n1..1\n",
-	       rested >= 0 && rested < 0.02 ? "" : "not ");
+	       rested >= 0 && rested < 0.01 ? "" : "not ");
 	ops->program_free(backend, loaded);
 	ops->buffer_remove(backend, &buffer);
 	ops->close(backend);
 	free(buffer.addr);
-	return rested >= 0 && rested < 0.02 ? 0 : 1;
+	return rested >= 0 && rested < 0.01 ? 0 : 1;
 }
