@@ -286,9 +286,8 @@ int infini_queue_create_ioctl(struct infini_ucmd *ucmd)
 		return -ENODEV;
 	if (cmd->flags & INFINI_QUEUE_F_EVENTFD) {
 		eventfd = eventfd_ctx_fdget(cmd->eventfd);
-		/* EINVAL is a file of another kind; the contract has one word for both. */
 		if (IS_ERR(eventfd))
-			return -EBADF;
+			return PTR_ERR(eventfd);
 	}
 	queue = infini_queue_new(client, cmd->depth, weight, eventfd);
 	if (IS_ERR(queue)) {

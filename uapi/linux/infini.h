@@ -283,7 +283,7 @@ struct infini_vdev_stats {
  * @handle: out
  * @map_offset: out: mmap offset of the queue's read-only struct infini_timeline, one page
  *
- * Errors: ENOSPC max_queues; EBADF @eventfd is none.
+ * Errors: ENOSPC max_queues; EBADF @eventfd is no open file; EINVAL it is no eventfd.
  */
 struct infini_queue_create {
 	__u32 size;
