@@ -21,6 +21,7 @@
 #ifndef INFINI_H
 #define INFINI_H
 
+#include <linux/build_bug.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
@@ -69,6 +70,7 @@
 #define INFINI_MMAP_BUFFER_SHIFT 40
 #define INFINI_MMAP_PAGE	(1ULL << 61)	/* timelines of a client, yield word of an executor */
 #define INFINI_BUFFER_BYTES_MAX	(1ULL << INFINI_MMAP_BUFFER_SHIFT)
+static_assert(BITS_PER_LONG == 64);	/* page numbers of such offsets do not fit in less */
 #define INFINI_MMAP_PAGE_MASK	((1UL << (INFINI_MMAP_BUFFER_SHIFT - PAGE_SHIFT)) - 1)
 
 extern struct mutex infini_registry_lock;
