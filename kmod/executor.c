@@ -318,7 +318,7 @@ static u32 infini_executor_fill_locked(struct infini_executor *executor, struct 
 	return nr;
 }
 
-/* The slice is over when nothing is held and the scheduler wants somebody else, or nothing is left. */
+/* The slice is over when nothing is held and somebody else is wanted, or nothing is left. */
 static void infini_executor_settle_locked(struct infini_executor *executor, u64 now)
 {
 	struct infini_vdev *vdev = executor->vdev;
@@ -559,9 +559,8 @@ static int infini_exchange_wait(struct infini_executor *executor, struct infini_
 			break;
 	}
 	err = infini_exchange_copy(executor, cmd, jobs, nr_jobs, nr);
-	if (err) {
+	if (err)
 		infini_exchange_undo(executor, jobs, nr_jobs);
-	}
 	return err;
 }
 

@@ -20,7 +20,7 @@ static int infini_fs_init_context(struct fs_context *fc)
 	return init_pseudo(fc, INFINI_FS_MAGIC) ? 0 : -ENOMEM;
 }
 
-/* No owner: the module itself mounts and unmounts it, and files hold the module through their fops. */
+/* No owner: the module mounts and unmounts it, and files hold the module through their fops. */
 static struct file_system_type infini_fs_type = {
 	.name = "infini",
 	.init_fs_context = infini_fs_init_context,
