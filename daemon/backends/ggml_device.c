@@ -286,6 +286,7 @@ int infini_ggml_device_open(const struct infini_backend_open *open,
 		goto fail;
 	}
 	b->is_cpu = ggml_backend_dev_type(b->device) == GGML_BACKEND_DEVICE_TYPE_CPU;
+	b->segment_us = open->segment_us;
 	b->stream = ggml_backend_dev_init(b->device, NULL);
 	if (!b->stream) {
 		infini_ggml_log(open->log, LOG_ERR, "libggml cannot start device \"%s\"",

@@ -34,6 +34,7 @@ struct infini_backend {
 	ggml_backend_dev_t device;
 	ggml_backend_t stream;
 	bool is_cpu;
+	uint32_t segment_us;
 	uint32_t nr_kinds;
 	struct infini_ggml_kind kinds[INFINI_MEMORY_KINDS_MAX];
 	struct infini_ggml_threads threads;

@@ -9,11 +9,7 @@
 #include "ggml_plan.h"
 #include "ggml_rules.h"
 
-/*
- * A CPU segment should end within half a millisecond, a quarter of the default quantum. The
- * rates are those of one slow core, so that real segments are shorter rather than longer.
- */
-#define SEGMENT_NS		400000
+/* The rates are those of one slow core, so that real segments are shorter rather than longer. */
 #define NODE_NS			500
 #define CPU_OPS_PER_NS		8
 #define CPU_BYTES_PER_NS	6
@@ -159,6 +155,7 @@ struct planner {
 	const struct span *spans;
 	uint32_t nr_spans;
 	bool is_cpu;
+	uint64_t segment_ns;
 	uint32_t first;			/* node that the open segment began with */
 	uint64_t cost;			/* of the open segment: nanoseconds or launches */
 	uint32_t last;			/* last node in it that computes, or INFINI_GGML_NONE */
@@ -190,7 +187,7 @@ static void plan_node(struct planner *p, uint32_t node)
 	const struct infini_ggml_graph *graph = p->graph;
 	const struct ggml_tensor *t = &graph->tensors[graph->nodes[node]];
 	struct infini_ggml_demand d = infini_ggml_rule_demand(t);
-	uint64_t cost, limit = p->is_cpu ? SEGMENT_NS : SEGMENT_LAUNCHES;
+	uint64_t cost, limit = p->is_cpu ? p->segment_ns : SEGMENT_LAUNCHES;
 	struct infini_ggml_check *check = NULL;
 
 	if (infini_ggml_is_view_op(t->op))
@@ -213,11 +210,11 @@ static void plan_node(struct planner *p, uint32_t node)
 	p->last = node;
 }
 
-int infini_ggml_plan_make(const struct infini_ggml_graph *graph, bool is_cpu,
+int infini_ggml_plan_make(const struct infini_ggml_graph *graph, uint32_t segment_us,
 			  struct infini_ggml_plan *plan)
 {
-	struct planner p = { .graph = graph, .plan = plan, .is_cpu = is_cpu,
-			     .last = INFINI_GGML_NONE };
+	struct planner p = { .graph = graph, .plan = plan, .is_cpu = segment_us,
+			     .segment_ns = 1000ull * segment_us, .last = INFINI_GGML_NONE };
 	struct span *spans = written_spans(graph, &p.nr_spans);
 	uint32_t i;
 

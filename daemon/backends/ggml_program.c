@@ -43,7 +43,8 @@ int infini_ggml_program_load(struct infini_backend *backend, const void *data, s
 		free(p);
 		return refused(backend, ret, &why);
 	}
-	ret = infini_ggml_plan_make(&p->graph, backend->is_cpu, &p->plan);
+	ret = infini_ggml_plan_make(&p->graph, backend->is_cpu ? backend->segment_us : 0,
+				    &p->plan);
 	if (!ret)
 		ret = infini_ggml_tokens_count(&p->graph, &p->tokens);
 	if (ret) {

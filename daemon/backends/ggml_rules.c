@@ -259,12 +259,12 @@ static const char *check_norm(const struct ggml_tensor *t)
 
 static const char *check_scale(const struct ggml_tensor *t)
 {
-	const char *why = check_same_f32(t);
+	const struct ggml_tensor *a = t->src[0];
 
-	if (why)
-		return why;
-	DEMAND(ggml_is_contiguous(t) && ggml_is_contiguous(t->src[0]), "not contiguous");
-	DEMAND(infini_ggml_flat(t) && infini_ggml_flat(t->src[0]), "rows have gaps");
+	DEMAND(t->type == a->type && (infini_ggml_f32(t) || t->type == GGML_TYPE_BF16), "type");
+	DEMAND(ggml_are_same_shape(a, t), "shape differs");
+	DEMAND(infini_ggml_flat(a) && infini_ggml_flat(t), "rows have gaps");
+	DEMAND(ggml_is_contiguous(a) && ggml_is_contiguous(t), "not contiguous");
 	return NULL;
 }
 

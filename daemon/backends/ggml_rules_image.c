@@ -24,13 +24,16 @@ static bool is_rows(const struct ggml_tensor *t)
 /* How many steps a window of @k takes over @n; 0 when the parameters make no sense. */
 static int64_t conv_steps(int64_t n, int64_t k, int32_t stride, int32_t pad, int32_t dilation)
 {
-	int64_t room;
+	int64_t steps;
 
 	if (stride <= 0 || pad < 0 || dilation <= 0)
 		return 0;
-	/* All below 2^31: nothing can overflow. */
-	room = n + 2LL * pad - (int64_t)dilation * (k - 1) - 1;
-	return room < 0 ? 0 : room / stride + 1;
+	/*
+	 * All below 2^31: nothing can overflow. As ggml counts, a window that sticks out by less
+	 * than a stride still takes a step; what sticks out is read as zeros.
+	 */
+	steps = (n + 2LL * pad - (int64_t)dilation * (k - 1) - 1) / stride + 1;
+	return steps > 0 ? steps : 0;
 }
 
 static const char *check_im2col(const struct ggml_tensor *t)
@@ -174,7 +177,8 @@ static const char *check_direct(const struct ggml_tensor *t, int64_t window, int
 	const struct ggml_tensor *a = t->src[0], *b = t->src[1];
 
 	DEMAND((is_f32(a) || a->type == GGML_TYPE_F16) && is_f32(b) && is_f32(t), "type");
-	DEMAND(infini_ggml_packed(a), "kernel is not contiguous");
+	/* It is read as one row of numbers, whatever its strides say of dimensions of one. */
+	DEMAND(ggml_is_contiguous(a), "kernel is not contiguous");
 	DEMAND(window <= PATCH_BYTES / 4 && channels <= PATCH_BYTES / 4 &&
 	       window * (int64_t)ggml_type_size(a->type) + channels * 4 <= PATCH_BYTES / 2,
 	       "kernel is too large");

@@ -87,7 +87,10 @@ static const char *check_out_prod(const struct ggml_tensor *t)
 {
 	const struct ggml_tensor *a = t->src[0], *b = t->src[1];
 
-	DEMAND(is_f32(a) && is_f32(b) && is_f32(t), "type");
+	DEMAND(is_f32(b) && is_f32(t), "type");
+	DEMAND(is_f32(a) || ((a->type == GGML_TYPE_F16 || ggml_is_quantized(a->type)) &&
+			     infini_ggml_is_matrix_type(a->type) && a->ne[2] == b->ne[2] &&
+			     a->ne[3] == b->ne[3]), "type of the matrix");
 	DEMAND(a->ne[1] == b->ne[1], "inner dimensions differ");
 	DEMAND(b->ne[2] % a->ne[2] == 0 && b->ne[3] % a->ne[3] == 0, "batches do not match");
 	DEMAND(infini_ggml_shape(t, a->ne[0], b->ne[0], b->ne[2], b->ne[3]), "shape");

@@ -183,6 +183,8 @@ static struct ggml_tensor *back(struct ggml_context *c, enum ggml_op op)
 	CASE("mul mat, q6_K", ggml_mul_mat(c, T(Q6_K, 256, 5, 1, 1), F(256, 1, 1, 1))) \
 	CASE("experts", experts(c)) \
 	CASE("outer product", ggml_out_prod(c, F(5, 3, 1, 1), F(4, 3, 2, 1))) \
+	CASE("outer product, q4_0", ggml_out_prod(c, T(Q4_0, 32, 3, 2, 1), F(4, 3, 2, 1))) \
+	CASE("scale, bf16", ggml_scale(c, T(BF16, 5, 4, 3, 2), 0.5f)) \
 	CASE("get rows", ggml_get_rows(c, F(5, 4, 3, 1), I(2, 3, 1, 1))) \
 	CASE("get rows, q8_0", ggml_get_rows(c, T(Q8_0, 64, 4, 1, 1), I(3, 1, 1, 1))) \
 	CASE("set rows, f16", store(c, GGML_TYPE_F16)) \

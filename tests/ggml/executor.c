@@ -69,6 +69,7 @@ static void start(void)
 	struct infini_backend_open open = {
 		.device = device ? device : "cpu0",
 		.threads_max = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
+		.segment_us = 400,
 		.log = say,
 	};
 	void *module;

@@ -84,7 +84,7 @@ int main(int argc, char **argv)
 	struct infini_backend_buffer buffer = { .type = INFINI_BUFFER_DEVICE,
 						.bytes = 3 * 4 * WIDTH * WIDTH };
 	struct infini_backend_binding binding = { &buffer, INFINI_ACCESS_READ | INFINI_ACCESS_WRITE };
-	struct infini_backend_open open = { .device = "cpu0", .threads_max = 2, .log = say };
+	struct infini_backend_open open = { .device = "cpu0", .threads_max = 2, .segment_us = 400, .log = say };
 	void *module = argc == 2 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
 	const struct infini_backend_ops *ops = module ? dlsym(module, INFINI_BACKEND_SYMBOL) : NULL;
 	struct infini_backend_program *loaded;
@@ -115,14 +115,20 @@ int main(int argc, char **argv)
 		printf("Bail out! the program is not taken\n");
 		return 1;
 	}
+	/* Others on the machine can only add to it: the least of some tries counts. */
 	rested = spend(ops, backend, loaded, &binding);
+	for (i = 0; i < 4 && rested >= 0; i++) {
+		double again = spend(ops, backend, loaded, &binding);
+
+		rested = again < rested ? again : rested;
+	}
 	printf("# %d pauses of %d ms took %.1f ms of CPU\n", RUNS, REST_NS / 1000000, rested * 1e3);
 	/* Left alone, libgomp's threads spin through each of them: up to 200 ms. */
 	printf("%sok 1 - threads sleep between runs\n1..1\n",
-	       rested >= 0 && rested < 0.01 ? "" : "not ");
+	       rested >= 0 && rested < 0.005 ? "" : "not ");
 	ops->program_free(backend, loaded);
 	ops->buffer_remove(backend, &buffer);
 	ops->close(backend);
 	free(buffer.addr);
-	return rested >= 0 && rested < 0.01 ? 0 : 1;
+	return rested >= 0 && rested < 0.005 ? 0 : 1;
 }

@@ -220,6 +220,7 @@ struct infini_backend *backend_open(const char *device, uint32_t threads)
 	struct infini_backend_open open = {
 		.device = device,
 		.threads_max = threads,
+		.segment_us = 400,
 		.log = remember,
 	};
 	struct infini_backend *backend;

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROUNDS	20000
+#define ROUNDS	6000
 
 /*
  * A changed program may well copy a tensor onto itself: ggml then calls memcpy() on ranges that
