@@ -39,6 +39,7 @@ typedef void (*infini_backend_log_fn)(int priority, const char *message);
 struct infini_backend_open {
 	const char *device;			/* a name probe() gave */
 	uint32_t threads_max;			/* CPU threads this vdev may use; at least 1 */
+	uint32_t segment_us;			/* how long a CPU segment may take, about; at least 1 */
 	infini_backend_log_fn log;
 };
 

@@ -198,6 +198,8 @@ static void set_global(struct parser *p, const char *key, const char *value)
 		parse_user(p, key, value);
 	else if (!strcmp(key, "threads_max"))
 		parse_u32(p, key, value, 1, INFINI_CONFIG_THREADS_MAX, &c->threads_max);
+	else if (!strcmp(key, "segment_us"))
+		parse_u32(p, key, value, 1, INFINI_CONFIG_SEGMENT_MAX_US, &c->segment_us);
 	else if (!strcmp(key, "window"))
 		parse_u32(p, key, value, 1, INFINI_CONFIG_WINDOW_MAX, &c->window);
 	else if (!strcmp(key, "idle_exit_s"))
@@ -210,7 +212,8 @@ static void set_global(struct parser *p, const char *key, const char *value)
 		parse_dir(p, key, value, c->run_dir);
 	else
 		unknown_key(p, "infinid", key,
-			    "user threads_max window idle_exit_s log_level backend_dir run_dir");
+			    "user threads_max segment_us window idle_exit_s log_level backend_dir "
+			    "run_dir");
 }
 
 static struct infini_config_backend *backend_slot(struct infini_config *c, const char *name)
@@ -431,6 +434,7 @@ int infini_config_defaults(struct infini_config *config)
 	config->threads_max = cpus < 1 ? 1 : (uint32_t)cpus;
 	if (config->threads_max > INFINI_CONFIG_THREADS_MAX)
 		config->threads_max = INFINI_CONFIG_THREADS_MAX;
+	config->segment_us = 400;
 	config->window = 1;
 	config->idle_exit_s = 60;
 	config->log_level = LOG_INFO;

@@ -17,6 +17,7 @@
 /* Worker windows: the module takes up to 16, more than 8 only delays a yield. */
 #define INFINI_CONFIG_WINDOW_MAX	8
 #define INFINI_CONFIG_THREADS_MAX	1024
+#define INFINI_CONFIG_SEGMENT_MAX_US	1000000
 #define INFINI_CONFIG_IDLE_MAX_S	86400
 
 struct infini_config_backend {
@@ -37,6 +38,7 @@ struct infini_config {
 	gid_t gid;
 	bool user_is_fallback;		/* there is no user "infini": workers run as nobody */
 	uint32_t threads_max;		/* CPU threads of one worker */
+	uint32_t segment_us;		/* what a CPU segment may take, by the backend's estimate */
 	uint32_t window;		/* jobs a worker holds at once */
 	uint32_t idle_exit_s;		/* a worker without clients stops after this; 0: never */
 	int log_level;			/* LOG_ERR .. LOG_DEBUG */

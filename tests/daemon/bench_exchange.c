@@ -106,7 +106,7 @@ static void prepare(uint32_t op, uint32_t nr_bindings)
 
 static void measure(const char *name, uint32_t window)
 {
-	const struct infini_backend_open open = { .device = "null0", .threads_max = 1 };
+	const struct infini_backend_open open = { .device = "null0", .threads_max = 1, .segment_us = 400 };
 	struct infini_exchanger exchanger;
 	struct infini_backend *backend;
 	struct infini_objects objects;

@@ -56,6 +56,7 @@ static void empty_file_means_defaults(void **state)
 	assert_string_equal(config.backend_dir, "/usr/local/lib/infini");
 	assert_string_equal(config.run_dir, "/run/infini");
 	assert_int_equal(config.threads_max, sysconf(_SC_NPROCESSORS_ONLN));
+	assert_int_equal(config.segment_us, 400);
 	assert_int_equal(config.window, 1);
 	assert_int_equal(config.idle_exit_s, 60);
 	assert_int_equal(config.log_level, LOG_INFO);
@@ -182,8 +183,8 @@ static const struct {
 	{ "an unknown section", "\n[backends]\nx = 1\n",
 	  ":3: [backends] is no section; there are [infinid], [backend NAME] and [device NAME]\n" },
 	{ "an unknown key", "[infinid]\ncolour = red\n",
-	  ":2: [infinid] has no key \"colour\"; it knows: user threads_max window idle_exit_s "
-	  "log_level backend_dir run_dir\n" },
+	  ":2: [infinid] has no key \"colour\"; it knows: user threads_max segment_us window "
+	  "idle_exit_s log_level backend_dir run_dir\n" },
 	{ "an unknown key of a backend", "[backend null]\nspeed = 1\n",
 	  ":2: [backend null] has no key \"speed\"; it knows: enabled devices\n" },
 	{ "an unknown key of a device", "[device cpu0]\nsize = 1\n",
