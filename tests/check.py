@@ -38,6 +38,8 @@ LAYERS = [
     ("selftest", "every ioctl and netlink command, QEMU and User-mode Linux",
      ["tests/selftest/check"], 2400),
     ("e2e", "llama.cpp tenants and new users' mistakes, in QEMU", ["tests/e2e/check"], 2400),
+    ("native", "preemptions and operators at native speed, User-mode Linux",
+     ["tests/e2e/check-native"], 1800),
 ]
 
 TAP = re.compile(r"^\s*(not ok|ok)\s+\d*\s*(?:- )?(.*)$")

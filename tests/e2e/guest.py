@@ -57,11 +57,11 @@ def whole_text(command, env=None):
 class World:
     """The machine that the cases share."""
 
-    def __init__(self, out):
+    def __init__(self, out, general=""):
         self.out = out
         self.daemon = infini.Daemon(out, ["cpu0", "null0"],
                                     "[backend ggml]\ndevices = cpu0\n[backend null]\n"
-                                    "enabled = yes\n", "idle_exit_s = 2\n")
+                                    "enabled = yes\n", "idle_exit_s = 2\n" + general)
 
     def vdev(self, name, memory="256M", weight="100", device="cpu0"):
         infini.ctl("vdev", "create", name, "--device", device, "--memory", memory, "--weight",

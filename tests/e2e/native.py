@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What needs compute at native speed: a hundred thousand preemptions, ggml's own operator tests. TAP.
+
+Runs under User-mode Linux, with one thread: there is one processor.
+"""
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import guest  # noqa: E402  pylint: disable=wrong-import-position
+import infini  # noqa: E402  pylint: disable=wrong-import-position
+
+TOKENS = 1000
+PREEMPTIONS_EACH = 1000
+PREEMPTIONS = int(os.environ.get("PREEMPTIONS", "100000"))
+
+# Operator, and which of its cases: the giant ones (matrices of tens of MB, whole caches) are left
+# out, so that the rest ends in minutes.
+OPERATORS = [
+    ("ADD,SUB,MUL,DIV,SCALE,CLAMP,SQR,SQRT,LOG,SIN,COS,SUM_ROWS,ARGMAX,REPEAT,CONCAT", ""),
+    ("NORM,RMS_NORM,RMS_NORM_MUL_ADD,SOFT_MAX,DIAG_MASK_INF,ARGSORT,TOP_K", ""),
+    ("GET_ROWS,SET_ROWS,CPY,CONT,DUP,PERMUTE,TRANSPOSE", ""),
+    ("ROPE", "ne_a=\\[(128,32|64,128|128,12),"),
+    ("SILU,GELU,RELU,SIGMOID,TANH,EXP,SWIGLU,GEGLU,REGLU", ""),
+    ("MUL_MAT", "m=16,n=(1|2|4|8|16),k=256,"),
+    ("MUL_MAT_ID", "n_mats=4,.*m=(32|512),n=(1|4|32),k=256"),
+    ("FLASH_ATTN_EXT", "hsk=64,hsv=64,nh=4,.*kv=(113|512),nb=(1|3),"),
+]
+
+
+def long_text(more, environment=None):
+    """A thousand tokens from the same prompt."""
+    return guest.whole_text(guest.completion("-c", "1200", "--ignore-eos", *more, tokens=TOKENS),
+                            environment)
+
+
+def case_preemptions(_):
+    """1,000 tokens preempted at least 1,000 times give the same text, up to 100,000 preemptions"""
+    want = long_text(guest.PLAIN)
+    hog = subprocess.Popen(
+        ["sh", "-c", 'while "$@"; do :; done', "sh",
+         *guest.completion("-c", "1200", "--ignore-eos", *guest.ON_VDEV, tokens=TOKENS)],
+        env=infini.tenant("b"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        guest.generating("b")
+        total = rounds = 0
+        while total < PREEMPTIONS:
+            before = infini.vdevs()["a"]["stats"]["preemptions"]
+            text = long_text(guest.ON_VDEV, infini.tenant("a"))
+            count = infini.vdevs()["a"]["stats"]["preemptions"] - before
+            guest.check(text == want, f"round {rounds}: another text after {count} preemptions")
+            guest.check(count >= PREEMPTIONS_EACH, f"round {rounds}: {count} preemptions only")
+            total += count
+            rounds += 1
+            print(f"# {rounds} texts, {total} preemptions", flush=True)
+    finally:
+        os.killpg(hog.pid, 9)
+        hog.wait()
+
+
+def backend_ops():
+    folder = subprocess.run("echo /usr/libexec/*/ggml/test-backend-ops", shell=True, text=True,
+                            stdout=subprocess.PIPE, check=True)
+    return folder.stdout.strip()
+
+
+def case_operators(world):
+    """test-backend-ops: every case that the vdev claims passes"""
+    passed = 0
+    for number, (operators, which) in enumerate(OPERATORS):
+        begin = time.monotonic()
+        command = [backend_ops(), "test", "-b", "INFINI0", "-o", operators]
+        status, out, err = guest.run(command + (["-p", which] if which else []),
+                                     infini.tenant("a"), seconds=600)
+        text = out.decode(errors="replace")
+        with open(os.path.join(world.out, f"operators-{number}.log"), "w",
+                  encoding="utf-8") as file:
+            file.write(text + err)
+        lines = [line for line in text.splitlines() if "FAIL" in line]
+        passed_now = sum("OK" in line for line in text.splitlines())
+        guest.check(not status and not lines, f"{operators}: status {status}: {lines[:3]}")
+        guest.check(passed_now, f"{operators}: no case ran")
+        passed += passed_now
+        print(f"# {operators}: {passed_now} cases in {time.monotonic() - begin:.0f} s",
+              flush=True)
+    print(f"# {passed} cases passed", flush=True)
+
+
+def main():
+    tap = guest.Tap()
+    world = guest.World(sys.argv[1], "segment_us = 10\nthreads_max = 1\n")
+    only = sys.argv[2:]
+    infini.load_module(os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko"))
+    world.daemon.start()
+    for name in ("a", "b"):
+        world.vdev(name, "512M")
+        infini.ctl("vdev", "set", name, "--quantum", "100us")
+    for function in (case_preemptions, case_operators):
+        if not only or function.__name__.removeprefix("case_") in only:
+            tap.case(function, world)
+    infini.wait_until("clients are gone", lambda: not any(
+        v["stats"]["clients"] for v in infini.vdevs().values()))
+    infini.ctl("vdev", "delete", "b")
+    tap.case(guest.case_unload, world)
+    print(f"1..{tap.number}")
+    sys.exit(1 if tap.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
