@@ -134,7 +134,7 @@ static int tensor_set(struct infini_backend *backend, struct infini_backend_run 
 
 	if (q->ask.nr_tensors != 1 || run->nr_bindings != 2 || q->in[0].binding ||
 	    !q->bytes[0] || q->bytes[0] != q->ask.bytes || !ggml_is_contiguous(t)) {
-		infini_ggml_why_set(&q->why, "a tensor is set whole, from the second of two bindings");
+		infini_ggml_why_set(&q->why, "a tensor is set whole, from the second binding");
 		return -EINVAL;
 	}
 	to = run->bindings[0].buffer;

@@ -215,8 +215,8 @@ static int fill_segment(struct builder *b, struct ggml_cgraph *graph)
 			return ret;
 		if (!infini_ggml_is_view_op(copy->op) &&
 		    !ggml_backend_dev_supports_op(b->backend->device, copy)) {
-			infini_ggml_why_set(b->why, "tensor %u: the device does not compute this %s",
-					    index, ggml_op_name(copy->op));
+			infini_ggml_why_set(b->why, "tensor %u: the device does not compute "
+					    "this %s", index, ggml_op_name(copy->op));
 			return -EOPNOTSUPP;
 		}
 		if (copy->op != GGML_OP_NONE)

@@ -41,7 +41,7 @@ void infini_ggml_log(infini_backend_log_fn log, int priority, const char *format
 /* libggml has one log for the process, and a worker has one backend. */
 static infini_backend_log_fn library_log;
 
-/* What ggml says of tensors contains names that clients chose: only its warnings, made printable. */
+/* What ggml says may contain names that clients chose: only its warnings, made printable. */
 static void relay(enum ggml_log_level level, const char *text, void *user_data)
 {
 	char line[200];

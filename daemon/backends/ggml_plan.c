@@ -162,7 +162,8 @@ struct planner {
 };
 
 /* A node of the open segment writes into @place. */
-static bool written_here(const struct planner *p, uint32_t node, const struct infini_ggml_place *place)
+static bool written_here(const struct planner *p, uint32_t node,
+			 const struct infini_ggml_place *place)
 {
 	const struct infini_ggml_graph *graph = p->graph;
 	uint32_t i;
@@ -197,7 +198,8 @@ static void plan_node(struct planner *p, uint32_t node)
 	    may_cut(&graph->tensors[graph->nodes[p->last]], t, p->is_cpu))
 		cut_before(p, node);
 	if (d.content != INFINI_GGML_CONTENT_FREE) {
-		const struct infini_ggml_place *src = &graph->places[t->src[d.src] - graph->tensors];
+		const struct infini_ggml_place *src =
+			&graph->places[t->src[d.src] - graph->tensors];
 
 		check = &p->plan->checks[p->plan->nr_checks++];
 		check->tensor = graph->nodes[node];

@@ -2,8 +2,9 @@
 /*
  * Where a graph is cut into segments, and what must be looked at before each of them.
  *
- * A plan depends on the graph, the class of the device and the configuration alone, so a graph is always cut at
- * the same places, whether somebody waits or not: that is what keeps the bits the same.
+ * A plan depends on the graph, the class of the device and the configuration alone, so a graph is
+ * always cut at the same places, whether somebody waits or not: that is what keeps the bits the
+ * same.
  */
 #ifndef INFINI_DAEMON_GGML_PLAN_H
 #define INFINI_DAEMON_GGML_PLAN_H
@@ -32,8 +33,8 @@ struct infini_ggml_plan {
 };
 
 /*
- * Cut @graph so that a segment takes about @segment_us on one slow CPU; 0 for devices whose segments
- * are counted in launches. 0 or -ENOMEM.
+ * Cut @graph so that a segment takes about @segment_us on one slow CPU; 0 for devices whose
+ * segments are counted in launches. 0 or -ENOMEM.
  */
 int infini_ggml_plan_make(const struct infini_ggml_graph *graph, uint32_t segment_us,
 			  struct infini_ggml_plan *plan);

@@ -44,7 +44,7 @@ struct infini_ggml_demand {
 
 struct infini_ggml_demand infini_ggml_rule_demand(const struct ggml_tensor *t);
 
-/* Bytes behind src[i]->data that the operation may read: some kernels read past the last element. */
+/* Bytes behind src[i]->data that the operation may read: some read past the last element. */
 size_t infini_ggml_rule_reach(const struct ggml_tensor *t, int i);
 
 /* ---- predicates that the rules are made of ---- */

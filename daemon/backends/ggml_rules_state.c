@@ -110,7 +110,8 @@ static const char *check_wkv(const struct ggml_tensor *t, const struct ggml_tens
 		if (t->op == GGML_OP_RWKV_WKV6 && i == 3)
 			DEMAND(ggml_nelements(t->src[i]) == size * heads, "bonus");
 		else
-			DEMAND(infini_ggml_shape(t->src[i], size, heads, tokens, 1), "shapes differ");
+			DEMAND(infini_ggml_shape(t->src[i], size, heads, tokens, 1),
+			       "shapes differ");
 	}
 	DEMAND(tokens % seqs == 0, "sequences of different lengths");
 	DEMAND(!__builtin_mul_overflow(size * heads, size, &all) &&

@@ -132,14 +132,17 @@ static struct ggml_tensor *back(struct ggml_context *c, enum ggml_op op)
 	CASE("set", ggml_set(c, F(8, 4, 1, 1), F(3, 2, 1, 1), 32, 128, 128, 36)) \
 	CASE("dup", ggml_dup(c, F(5, 4, 1, 1))) \
 	CASE("cont of a transpose", ggml_cont(c, ggml_transpose(c, F(5, 4, 3, 1)))) \
-	CASE("cont to another shape", ggml_cont_2d(c, ggml_permute(c, F(4, 5, 3, 1), 0, 2, 1, 3), 12, 5)) \
+	CASE("cont to another shape", \
+	     ggml_cont_2d(c, ggml_permute(c, F(4, 5, 3, 1), 0, 2, 1, 3), 12, 5)) \
 	CASE("copy to f16", ggml_cpy(c, F(8, 4, 1, 1), H(8, 4, 1, 1))) \
 	CASE("copy to blocks", ggml_cpy(c, F(64, 4, 1, 1), T(Q8_0, 64, 4, 1, 1))) \
 	CASE("copy from blocks", ggml_cpy(c, T(Q4_0, 64, 4, 1, 1), F(64, 4, 1, 1))) \
 	CASE("copy to integers", ggml_cpy(c, F(8, 4, 1, 1), I(8, 4, 1, 1))) \
 	CASE("cast", ggml_cast(c, F(8, 4, 1, 1), GGML_TYPE_F16)) \
 	CASE("copy into a view", ggml_cpy(c, F(6, 4, 1, 1), strided(c, 6, 4))) \
-	CASE("reshape, permute, view", ggml_cont(c, ggml_permute(c, ggml_reshape_3d(c, F(12, 5, 1, 1), 4, 3, 5), 1, 2, 0, 3))) \
+	CASE("reshape, permute, view", \
+	     ggml_cont(c, ggml_permute(c, ggml_reshape_3d(c, F(12, 5, 1, 1), 4, 3, 5), 1, 2, \
+		0, 3))) \
 	CASE("concat", ggml_concat(c, F(5, 4, 3, 2), F(5, 2, 3, 2), 1)) \
 	CASE("concat of blocks", ggml_concat(c, T(Q8_0, 32, 4, 1, 1), T(Q8_0, 64, 4, 1, 1), 0)) \
 	CASE("repeat", ggml_repeat(c, F(5, 1, 3, 1), F(10, 4, 3, 2))) \
@@ -160,7 +163,8 @@ static struct ggml_tensor *back(struct ggml_context *c, enum ggml_op op)
 	CASE("geglu, split", ggml_geglu_split(c, F(10, 4, 3, 2), F(10, 4, 3, 2))) \
 	CASE("norm", ggml_norm(c, F(5, 4, 3, 2), 1e-5f)) \
 	CASE("rms norm of a view", ggml_rms_norm(c, strided(c, 7, 5), 1e-5f)) \
-	CASE("rms norm and gain", ggml_mul(c, ggml_rms_norm(c, F(64, 5, 1, 1), 1e-5f), F(64, 1, 1, 1))) \
+	CASE("rms norm and gain", \
+	     ggml_mul(c, ggml_rms_norm(c, F(64, 5, 1, 1), 1e-5f), F(64, 1, 1, 1))) \
 	CASE("group norm", ggml_group_norm(c, F(5, 4, 6, 1), 3, 1e-5f)) \
 	CASE("l2 norm", ggml_l2_norm(c, F(5, 4, 3, 2), 1e-5f)) \
 	CASE("scale", ggml_scale(c, F(5, 4, 3, 2), 0.5f)) \
@@ -199,13 +203,17 @@ static struct ggml_tensor *back(struct ggml_context *c, enum ggml_op op)
 	CASE("attention, q8_0", attention(c, GGML_TYPE_Q8_0, 3, 64, false)) \
 	CASE("argsort", ggml_argsort(c, F(9, 4, 1, 1), GGML_SORT_ORDER_DESC)) \
 	CASE("top k", ggml_top_k(c, F(9, 4, 1, 1), 3)) \
-	CASE("im2col", ggml_im2col(c, H(3, 3, 2, 4), F(8, 8, 2, 1), 1, 1, 1, 1, 1, 1, true, GGML_TYPE_F16)) \
-	CASE("im2col, 1d", ggml_im2col(c, H(3, 2, 4, 1), F(8, 2, 1, 1), 2, 0, 1, 0, 1, 0, false, GGML_TYPE_F16)) \
-	CASE("conv transpose 1d", ggml_conv_transpose_1d(c, F(3, 4, 2, 1), F(6, 2, 1, 1), 2, 0, 1)) \
+	CASE("im2col", \
+	     ggml_im2col(c, H(3, 3, 2, 4), F(8, 8, 2, 1), 1, 1, 1, 1, 1, 1, true, GGML_TYPE_F16)) \
+	CASE("im2col, 1d", \
+	     ggml_im2col(c, H(3, 2, 4, 1), F(8, 2, 1, 1), 2, 0, 1, 0, 1, 0, false, GGML_TYPE_F16)) \
+	CASE("conv transpose 1d", \
+	     ggml_conv_transpose_1d(c, F(3, 4, 2, 1), F(6, 2, 1, 1), 2, 0, 1)) \
 	CASE("pool 1d", ggml_pool_1d(c, F(9, 4, 1, 1), GGML_OP_POOL_AVG, 3, 3, 0)) \
 	CASE("pool 2d", ggml_pool_2d(c, F(9, 8, 2, 1), GGML_OP_POOL_MAX, 3, 3, 2, 2, 1, 1)) \
 	CASE("upscale", ggml_upscale(c, F(4, 3, 2, 1), 2, GGML_SCALE_MODE_NEAREST)) \
-	CASE("interpolate", ggml_interpolate(c, F(4, 3, 2, 1), 7, 5, 2, 1, GGML_SCALE_MODE_BILINEAR)) \
+	CASE("interpolate", \
+	     ggml_interpolate(c, F(4, 3, 2, 1), 7, 5, 2, 1, GGML_SCALE_MODE_BILINEAR)) \
 	CASE("pad", ggml_pad(c, F(4, 3, 2, 1), 1, 2, 1, 0)) \
 	CASE("pad by reflection", ggml_pad_reflect_1d(c, F(6, 3, 2, 1), 2, 3)) \
 	CASE("roll", ggml_roll(c, F(6, 3, 2, 1), 2, -1, 1, 0)) \
@@ -215,15 +223,23 @@ static struct ggml_tensor *back(struct ggml_context *c, enum ggml_op op)
 	CASE("gated delta net", delta_net(c)) \
 	CASE("silu, bf16", ggml_silu(c, T(BF16, 5, 4, 3, 2))) \
 	CASE("norm of scattered rows", ggml_norm(c, ggml_transpose(c, F(5, 4, 1, 1)), 1e-5f)) \
-	CASE("convolution", ggml_conv_2d_direct(c, F(3, 3, 2, 4), F(8, 7, 2, 2), 1, 1, 1, 1, 1, 1)) \
-	CASE("convolution of three dimensions", ggml_conv_3d_direct(c, H(2, 2, 2, 6), F(5, 4, 3, 2), 1, 1, 1, 0, 0, 0, 1, 1, 1, 2, 1, 3)) \
-	CASE("convolution of each channel", ggml_conv_2d_dw_direct(c, F(3, 3, 1, 4), F(8, 7, 4, 2), 1, 1, 1, 1, 1, 1)) \
-	CASE("convolution, transposed", ggml_conv_transpose_2d_p0(c, H(2, 2, 3, 4), F(5, 4, 4, 1), 2)) \
-	CASE("im2col, 3d", ggml_im2col_3d(c, H(2, 2, 2, 6), F(5, 4, 3, 2), 2, 1, 1, 1, 0, 0, 0, 1, 1, 1, GGML_TYPE_F16)) \
+	CASE("convolution", \
+	     ggml_conv_2d_direct(c, F(3, 3, 2, 4), F(8, 7, 2, 2), 1, 1, 1, 1, 1, 1)) \
+	CASE("convolution of three dimensions", \
+	     ggml_conv_3d_direct(c, H(2, 2, 2, 6), F(5, 4, 3, 2), 1, 1, 1, 0, 0, 0, 1, 1, 1, \
+		2, 1, 3)) \
+	CASE("convolution of each channel", \
+	     ggml_conv_2d_dw_direct(c, F(3, 3, 1, 4), F(8, 7, 4, 2), 1, 1, 1, 1, 1, 1)) \
+	CASE("convolution, transposed", \
+	     ggml_conv_transpose_2d_p0(c, H(2, 2, 3, 4), F(5, 4, 4, 1), 2)) \
+	CASE("im2col, 3d", \
+	     ggml_im2col_3d(c, H(2, 2, 2, 6), F(5, 4, 3, 2), 2, 1, 1, 1, 0, 0, 0, 1, 1, 1, \
+		GGML_TYPE_F16)) \
 	CASE("rwkv 6", wkv6(c)) \
 	CASE("rwkv 7", wkv7(c)) \
 	CASE("gated linear attention", gated(c)) \
-	CASE("triangular system", ggml_solve_tri(c, F(5, 5, 2, 1), F(3, 5, 2, 1), true, true, false)) \
+	CASE("triangular system", \
+	     ggml_solve_tri(c, F(5, 5, 2, 1), F(3, 5, 2, 1), true, true, false)) \
 	CASE("repeat, back", ggml_repeat_back(c, F(10, 4, 3, 2), F(5, 4, 3, 1))) \
 	CASE("silu, back", back(c, GGML_OP_SILU_BACK)) \
 	CASE("soft max, back", back(c, GGML_OP_SOFT_MAX_BACK)) \

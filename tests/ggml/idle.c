@@ -83,8 +83,16 @@ int main(int argc, char **argv)
 {
 	struct infini_backend_buffer buffer = { .type = INFINI_BUFFER_DEVICE,
 						.bytes = 3 * 4 * WIDTH * WIDTH };
-	struct infini_backend_binding binding = { &buffer, INFINI_ACCESS_READ | INFINI_ACCESS_WRITE };
-	struct infini_backend_open open = { .device = "cpu0", .threads_max = 2, .segment_us = 400, .log = say };
+	struct infini_backend_binding binding = {
+		.buffer = &buffer,
+		.access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE,
+	};
+	struct infini_backend_open open = {
+		.device = "cpu0",
+		.threads_max = 2,
+		.segment_us = 400,
+		.log = say,
+	};
 	void *module = argc == 2 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
 	const struct infini_backend_ops *ops = module ? dlsym(module, INFINI_BACKEND_SYMBOL) : NULL;
 	struct infini_backend_program *loaded;

@@ -34,7 +34,7 @@ struct infini_ggml_program *program_head(const struct program *program);
 struct infini_ggml_tensor *program_tensor(const struct program *program, uint32_t index);
 uint32_t *program_nodes(const struct program *program);
 
-/* All tensors of @ctx, in order; those with an operation are nodes. Lays them out in one binding. */
+/* All tensors of @ctx in order, in one binding; those with an operation are nodes. */
 void program_make(struct program *program, struct ggml_context *ctx);
 void program_free(struct program *program);
 /* Where @t of @ctx lies in binding 0 of the program. */

@@ -175,7 +175,10 @@ static void run_on(struct infini_backend *backend, struct infini_backend_program
 		.bytes = arena->bytes,
 		.addr = arena->base,
 	};
-	struct infini_backend_binding binding = { &buffer, INFINI_ACCESS_READ | INFINI_ACCESS_WRITE };
+	struct infini_backend_binding binding = {
+		.buffer = &buffer,
+		.access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE,
+	};
 	struct infini_backend_run run = { .bindings = &binding, .nr_bindings = 1 };
 
 	CHECK(!infini_backend_ops.buffer_add(backend, &buffer));

@@ -55,27 +55,36 @@ static void build(void)
 	ROW(head_pad, "padding in the header", EINVAL, "padding", head()->pad = 1) \
 	ROW(none, "no tensors", EINVAL, "0 tensors", head()->nr_tensors = 0) \
 	ROW(many, "more tensors than may be", EINVAL, "tensors, 1..", head()->nr_tensors = 65537) \
-	ROW(huge, "a count that overflows a size", EINVAL, "tensors, 1..", head()->nr_tensors = ~0U) \
+	ROW(huge, "a count that overflows a size", EINVAL, "tensors, 1..", \
+	    head()->nr_tensors = ~0U) \
 	ROW(nodes, "more nodes than tensors", EINVAL, "nodes among", head()->nr_nodes = NR + 1) \
-	ROW(bindings, "more bindings than may be", EINVAL, "exceed", head()->nr_bindings = 1 << 20) \
+	ROW(bindings, "more bindings than may be", EINVAL, "exceed", \
+	    head()->nr_bindings = 1 << 20) \
 	ROW(cut, "cut short", EINVAL, "the counts say", program.bytes -= 4) \
-	ROW(longer, "one tensor less than there are", EINVAL, "the counts say", head()->nr_tensors--) \
+	ROW(longer, "one tensor less than there are", EINVAL, "the counts say", \
+	    head()->nr_tensors--) \
 	/* nodes */ \
-	ROW(node_range, "a node that is no tensor", EINVAL, "is tensor 99", program_nodes(&program)[0] = 99) \
+	ROW(node_range, "a node that is no tensor", EINVAL, "is tensor 99", \
+	    program_nodes(&program)[0] = 99) \
 	ROW(node_twice, "a node twice", EINVAL, "twice", program_nodes(&program)[1] = Y) \
 	ROW(node_order, "a node before its source", EINVAL, "computed later", \
 	    program_nodes(&program)[0] = SUM; program_nodes(&program)[1] = Y) \
-	ROW(no_node, "an operation that is no node", EINVAL, "is no node", program_nodes(&program)[6] = CACHE) \
+	ROW(no_node, "an operation that is no node", EINVAL, "is no node", \
+	    program_nodes(&program)[6] = CACHE) \
 	/* one tensor */ \
-	ROW(type, "a type that does not exist", EINVAL, "no such type", at(X)->type = GGML_TYPE_COUNT) \
+	ROW(type, "a type that does not exist", EINVAL, "no such type", \
+	    at(X)->type = GGML_TYPE_COUNT) \
 	ROW(gone_type, "a type that was removed", EINVAL, "no such type", at(X)->type = 4) \
-	ROW(op, "an operation that does not exist", EINVAL, "no such operation", at(Y)->op = GGML_OP_COUNT) \
-	ROW(custom, "a custom operation, which is a pointer", EOPNOTSUPP, "not run here", at(Y)->op = GGML_OP_CUSTOM) \
+	ROW(op, "an operation that does not exist", EINVAL, "no such operation", \
+	    at(Y)->op = GGML_OP_COUNT) \
+	ROW(custom, "a custom operation, which is a pointer", EOPNOTSUPP, "not run here", \
+	    at(Y)->op = GGML_OP_CUSTOM) \
 	ROW(flags, "unknown flags", EINVAL, "flags", at(Y)->flags |= 0x100) \
 	ROW(tensor_pad, "padding in a tensor", EINVAL, "flags", at(Y)->pad = 1) \
 	ROW(big_dim, "a dimension beyond int", EINVAL, "exceeds", at(X)->ne[1] = 1ULL << 31) \
 	ROW(negative, "a negative dimension", EINVAL, "exceeds", at(X)->ne[1] = ~0ULL) \
-	ROW(rows_overflow, "rows beyond int", EINVAL, "rows", at(X)->ne[1] = at(X)->ne[2] = 1 << 20) \
+	ROW(rows_overflow, "rows beyond int", EINVAL, "rows", \
+	    at(X)->ne[1] = at(X)->ne[2] = 1 << 20) \
 	ROW(part_block, "part of a block", EINVAL, "multiple of blocks", at(W)->ne[0] = 33) \
 	ROW(block_stride, "blocks with gaps", EINVAL, "stand", at(W)->nb[0] = 68) \
 	ROW(split, "a stride that splits elements", EINVAL, "splits", at(X)->nb[1] = 255) \
@@ -87,21 +96,26 @@ static void build(void)
 	ROW(no_binding, "no binding", EINVAL, "binding", at(X)->binding = INFINI_GGML_NONE) \
 	ROW(offset, "an offset that overflows", EINVAL, "offset", at(X)->offset = ~0ULL - 7) \
 	ROW(odd_offset, "an offset that splits elements", EINVAL, "splits", at(X)->offset += 2) \
-	ROW(outside, "a tensor behind the end of the buffer", EINVAL, "has", at(X)->offset = 1 << 20) \
+	ROW(outside, "a tensor behind the end of the buffer", EINVAL, "has", \
+	    at(X)->offset = 1 << 20) \
 	/* views */ \
 	ROW(view_later, "a view of a later tensor", EINVAL, "later", at(HALF)->view_src = TURN) \
 	ROW(view_self, "a view of itself", EINVAL, "later", at(HALF)->view_src = HALF) \
 	ROW(view_of_view, "a view of a view", EINVAL, "view of a view", \
 	    at(TURN)->view_src = HALF; at(TURN)->offset = at(HALF)->offset) \
-	ROW(view_out, "a view that leaves its tensor", EINVAL, "leaves", at(HALF)->view_offs += 512; at(HALF)->offset += 512) \
-	ROW(view_elsewhere, "a view that lies elsewhere", EINVAL, "leaves", at(HALF)->offset += 64) \
+	ROW(view_out, "a view that leaves its tensor", EINVAL, "leaves", \
+	    at(HALF)->view_offs += 512; at(HALF)->offset += 512) \
+	ROW(view_elsewhere, "a view that lies elsewhere", EINVAL, "leaves", \
+	    at(HALF)->offset += 64) \
 	ROW(view_nothing, "an offset into no tensor", EINVAL, "nothing", at(X)->view_offs = 64) \
-	ROW(view_overflow, "a view offset that overflows", EINVAL, "leaves", at(HALF)->view_offs = ~0ULL) \
+	ROW(view_overflow, "a view offset that overflows", EINVAL, "leaves", \
+	    at(HALF)->view_offs = ~0ULL) \
 	/* sources */ \
 	ROW(src_later, "a source from the future", EINVAL, "later", at(Y)->src[0] = SUM) \
 	ROW(src_self, "its own source", EINVAL, "later", at(SUM)->src[0] = SUM) \
 	ROW(src_range, "a source that is no tensor", EINVAL, "later", at(Y)->src[1] = 5000) \
-	ROW(src_lacks, "a source is missing", EINVAL, "lacks source 1", at(Y)->src[1] = INFINI_GGML_NONE) \
+	ROW(src_lacks, "a source is missing", EINVAL, "lacks source 1", \
+	    at(Y)->src[1] = INFINI_GGML_NONE) \
 	ROW(src_more, "a source too many", EINVAL, "has a source 2", at(Y)->src[2] = X) \
 	ROW(leaf_src, "a leaf with a source", EINVAL, "is no node", at(BIAS)->src[0] = X) \
 	ROW(src_empty, "an empty source", EINVAL, "is empty", at(BIAS)->ne[0] = 0) \
@@ -117,25 +131,37 @@ static void build(void)
 	ROW(mm_prec, "an unknown precision", EINVAL, "precision", at(Y)->op_params[0] = 11) \
 	ROW(mm_transposed, "a transposed matrix", EINVAL, "transposed", \
 	    at(W)->type = GGML_TYPE_F32; at(W)->nb[0] = 4; at(W)->nb[1] = 0) \
-	ROW(add_repeat, "an addend that does not repeat", EINVAL, "repeated", at(BIAS)->ne[0] = 31) \
-	ROW(add_types, "an addition of mixed types", EINVAL, "combination", at(BIAS)->type = GGML_TYPE_I32) \
+	ROW(add_repeat, "an addend that does not repeat", EINVAL, "repeated", \
+	    at(BIAS)->ne[0] = 31) \
+	ROW(add_types, "an addition of mixed types", EINVAL, "combination", \
+	    at(BIAS)->type = GGML_TYPE_I32) \
 	ROW(scale_gaps, "a result with gaps in its rows", EINVAL, "gaps", \
 	    at(PROB)->op = GGML_OP_SCALE; at(PROB)->nb[0] = 8) \
 	ROW(rows_type, "indices that are floats", EINVAL, "i32", at(IDS)->type = GGML_TYPE_F32) \
 	ROW(rows_shape, "more rows than indices", EINVAL, "shape", at(ROWS)->ne[1] = 4) \
-	ROW(rows_self, "rows written over their indices", EINVAL, "overwrites its own", at(ROWS)->offset = at(IDS)->offset) \
-	ROW(soft_bias, "a bias without a mask", EINVAL, "mask", at(PROB)->op_params[1] = 0x41000000) \
-	ROW(soft_nan, "a bias that is no number", EINVAL, "mask", at(PROB)->op_params[1] = 0x7fc00000) \
-	ROW(rope_dims, "more rotated dimensions than there are", EINVAL, "rotated", at(TURN)->op_params[1] = 18) \
-	ROW(rope_odd, "an odd number of rotated dimensions", EINVAL, "rotated", at(TURN)->op_params[1] = 3) \
-	ROW(rope_first, "rotation from a negative place", EINVAL, "rotated", at(TURN)->op_params[15] = -2) \
-	ROW(rope_overflow, "rotation that overflows", EINVAL, "rotated", at(TURN)->op_params[15] = 0x7ffffffe) \
+	ROW(rows_self, "rows written over their indices", EINVAL, "overwrites its own", \
+	    at(ROWS)->offset = at(IDS)->offset) \
+	ROW(soft_bias, "a bias without a mask", EINVAL, "mask", \
+	    at(PROB)->op_params[1] = 0x41000000) \
+	ROW(soft_nan, "a bias that is no number", EINVAL, "mask", \
+	    at(PROB)->op_params[1] = 0x7fc00000) \
+	ROW(rope_dims, "more rotated dimensions than there are", EINVAL, "rotated", \
+	    at(TURN)->op_params[1] = 18) \
+	ROW(rope_odd, "an odd number of rotated dimensions", EINVAL, "rotated", \
+	    at(TURN)->op_params[1] = 3) \
+	ROW(rope_first, "rotation from a negative place", EINVAL, "rotated", \
+	    at(TURN)->op_params[15] = -2) \
+	ROW(rope_overflow, "rotation that overflows", EINVAL, "rotated", \
+	    at(TURN)->op_params[15] = 0x7ffffffe) \
 	ROW(rope_mode, "a mode that does not exist", EINVAL, "mode", at(TURN)->op_params[2] = 3) \
-	ROW(rope_sections, "a mode that needs four times the positions", EINVAL, "positions", at(TURN)->op_params[2] = 8) \
+	ROW(rope_sections, "a mode that needs four times the positions", EINVAL, "positions", \
+	    at(TURN)->op_params[2] = 8) \
 	ROW(rope_pos, "fewer positions than tokens", EINVAL, "positions", at(POS)->ne[0] = 3) \
-	ROW(store_type, "slots that are floats", EINVAL, "integers", at(SLOTS)->type = GGML_TYPE_F64) \
+	ROW(store_type, "slots that are floats", EINVAL, "integers", \
+	    at(SLOTS)->type = GGML_TYPE_F64) \
 	ROW(store_rows, "fewer slots than rows", EINVAL, "do not match", at(SLOTS)->ne[0] = 3) \
-	ROW(store_unlike, "a result unlike its destination", EINVAL, "destination", at(STORE)->ne[1] = 8) \
+	ROW(store_unlike, "a result unlike its destination", EINVAL, "destination", \
+	    at(STORE)->ne[1] = 8) \
 	ROW(store_width, "rows wider than the destination", EINVAL, "shape", at(SUM)->ne[0] = 32, \
 	    at(CACHE)->ne[0] = 16; at(STORE)->ne[0] = 16) \
 	ROW(unary_kind, "a function that does not exist", EINVAL, "no such function", \
@@ -144,7 +170,8 @@ static void build(void)
 	    at(PROB)->op = GGML_OP_GLU; at(PROB)->op_params[0] = -1) \
 	ROW(norm_eps, "a negative epsilon", EINVAL, "eps", \
 	    at(PROB)->op = GGML_OP_RMS_NORM; at(PROB)->op_params[0] = (int32_t)0xbf800000) \
-	ROW(groups, "no groups", EINVAL, "groups", at(PROB)->op = GGML_OP_GROUP_NORM; at(PROB)->op_params[0] = 0) \
+	ROW(groups, "no groups", EINVAL, "groups", \
+	    at(PROB)->op = GGML_OP_GROUP_NORM; at(PROB)->op_params[0] = 0) \
 	ROW(mask_columns, "a negative number of columns", EINVAL, "columns", \
 	    at(PROB)->op = GGML_OP_DIAG_MASK_INF; at(PROB)->op_params[0] = -1) \
 	ROW(concat_dim, "a dimension that does not exist", EINVAL, "dimension", \
@@ -154,13 +181,15 @@ static void build(void)
 	ROW(acc_negative, "an overlay at a negative place", EINVAL, "offset", \
 	    at(SUM)->op = GGML_OP_ACC; at(SUM)->op_params[3] = -4) \
 	ROW(sort_type, "a sort into floats", EINVAL, "type", at(PROB)->op = GGML_OP_ARGSORT) \
-	ROW(sort_order, "an order that does not exist", EINVAL, "order", at(PROB)->op = GGML_OP_ARGSORT; \
+	ROW(sort_order, "an order that does not exist", EINVAL, "order", \
+	    at(PROB)->op = GGML_OP_ARGSORT; \
 	    at(PROB)->type = GGML_TYPE_I32; at(PROB)->op_params[0] = 2) \
 	ROW(pad_negative, "negative padding", EINVAL, "padding", at(PROB)->op = GGML_OP_PAD; \
 	    memset(at(PROB)->op_params, 0, 64); at(PROB)->op_params[2] = -1) \
 	ROW(roll_far, "a shift beyond the row", EINVAL, "shift", at(PROB)->op = GGML_OP_ROLL; \
 	    memset(at(PROB)->op_params, 0, 64); at(PROB)->op_params[0] = 32) \
-	ROW(roll_least, "the smallest shift there is", EINVAL, "shift", at(PROB)->op = GGML_OP_ROLL; \
+	ROW(roll_least, "the smallest shift there is", EINVAL, "shift", \
+	    at(PROB)->op = GGML_OP_ROLL; \
 	    memset(at(PROB)->op_params, 0, 64); at(PROB)->op_params[0] = INT32_MIN)
 
 ROWS_OF_TABLE
@@ -187,7 +216,10 @@ static int try_it(struct infini_backend *backend, struct arena *arena)
 		.bytes = arena->bytes,
 		.addr = arena->base,
 	};
-	struct infini_backend_binding binding = { &buffer, INFINI_ACCESS_READ | INFINI_ACCESS_WRITE };
+	struct infini_backend_binding binding = {
+		.buffer = &buffer,
+		.access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE,
+	};
 	struct infini_backend_run run = { .bindings = &binding, .nr_bindings = 1 };
 	struct infini_backend_program *loaded;
 	int ret = ops->program_load(backend, program.data, program.bytes, &loaded);

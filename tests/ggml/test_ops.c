@@ -51,7 +51,10 @@ static int compute(struct infini_backend *backend, const struct program *program
 		.bytes = arena->bytes,
 		.addr = arena->base,
 	};
-	struct infini_backend_binding binding = { &buffer, INFINI_ACCESS_READ | INFINI_ACCESS_WRITE };
+	struct infini_backend_binding binding = {
+		.buffer = &buffer,
+		.access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE,
+	};
 	struct infini_ggml_run args = { .threads = 1 };
 	struct infini_backend_run run = {
 		.bindings = &binding,

@@ -44,7 +44,10 @@ static int compute(struct infini_backend *backend, const struct program *program
 		.type = INFINI_BUFFER_DEVICE,
 		.bytes = arena->bytes,
 	};
-	struct infini_backend_binding binding = { &buffer, INFINI_ACCESS_READ | INFINI_ACCESS_WRITE };
+	struct infini_backend_binding binding = {
+		.buffer = &buffer,
+		.access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE,
+	};
 	struct infini_backend_run run = {
 		.bindings = &binding,
 		.nr_bindings = 1,
