@@ -84,6 +84,7 @@ machine_wait()
 	vm_emulator_status=0
 	wait "$vm_pid" || vm_emulator_status=$?
 	kill -KILL -- "-$vm_pid" 2>/dev/null || true
+	exec 8>&-
 	vm_pid=
 }
 
