@@ -3,7 +3,7 @@
 # Paths, messages and cache helpers shared by the VM harness scripts; sourced, never run.
 
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-vm_tree=/work/main
+vm_tree=$(cd "$vm_dir/../.." && pwd)
 vm_cache=${XDG_CACHE_HOME:-$HOME/.cache}/infini
 vm_name=${0##*/}
 
