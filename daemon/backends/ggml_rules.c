@@ -386,7 +386,9 @@ static const char *check_tri(const struct ggml_tensor *t)
 
 static const char *check_fill(const struct ggml_tensor *t)
 {
-	DEMAND(infini_ggml_f32(t) || t->type == GGML_TYPE_F16, "type");
+	/* The kernel is chosen by the source, whose contents do not matter. */
+	DEMAND(t->type == t->src[0]->type && (infini_ggml_f32(t) || t->type == GGML_TYPE_F16),
+	       "type");
 	DEMAND(ggml_are_same_shape(t, t->src[0]), "shape differs");
 	DEMAND(infini_ggml_packed(t), "not contiguous");
 	return NULL;
