@@ -8,10 +8,10 @@ machine_prepare()
 	local share=$1
 
 	vm_ctl=$(mktemp -d)
-	vm_pid=
+	vm_pid='' vm_watchdog=''
 	trap machine_cleanup EXIT
-	trap 'machine_stop 130' INT
-	trap 'machine_stop 143' TERM HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
 	chmod 755 "$vm_ctl"
 	cp "$vm_dir/guest-run" "$(command -v busybox)" "$vm_ctl/"
 	if [ -n "$share" ]; then
@@ -26,17 +26,21 @@ machine_prepare()
 
 machine_cleanup()
 {
-	[ -z "$vm_pid" ] || kill -KILL -- "-$vm_pid" 2>/dev/null || true
+	machine_kill
 	rm -rf "$vm_ctl"
 }
 
-machine_stop()
+# Emulator and watchdog lead a process group each, so that nothing of them can stay behind.
+machine_kill()
 {
-	if [ -n "$vm_pid" ]; then
-		kill -TERM "$vm_pid" 2>/dev/null || true
-		wait "$vm_pid" 2>/dev/null || true
-	fi
-	exit "$1"
+	local pid
+
+	for pid in $vm_pid $vm_watchdog; do
+		kill -KILL -- "-$pid" 2>/dev/null || true
+		# swallows the shell's own line about the death
+		wait "$pid" 2>/dev/null || true
+	done
+	vm_pid='' vm_watchdog=''
 }
 
 # machine_bind DIR[:PATH]: one more row of the caller's list "binds".
@@ -76,16 +80,17 @@ machine_wait()
 	# an end of input would make the emulator close the guest's output port
 	mkfifo "$vm_ctl/input"
 	exec 8<>"$vm_ctl/input"
-	# its own process group, so that nothing of it can stay behind
 	set -m
-	timeout --foreground -k 5 "$seconds" "$@" <&8 &
+	"$@" <&8 &
 	vm_pid=$!
+	(sleep "$seconds" && : >"$vm_ctl/late" && kill -KILL -- "-$vm_pid") \
+		>/dev/null 2>&1 8>&- &
+	vm_watchdog=$!
 	set +m
 	vm_emulator_status=0
-	wait "$vm_pid" || vm_emulator_status=$?
-	kill -KILL -- "-$vm_pid" 2>/dev/null || true
+	wait "$vm_pid" 2>/dev/null || vm_emulator_status=$?
+	machine_kill
 	exec 8>&-
-	vm_pid=
 }
 
 # The guest's own status, or 125 and one line that says what became of the machine.
@@ -99,12 +104,13 @@ machine_status()
 	fi
 	reason=$(grep -aoE 'Kernel panic - not syncing.*|infini-vm: .*' "$log" 2>/dev/null |
 		head -n 1) || true
-	if [ "$vm_emulator_status" -eq 124 ] || [ "$vm_emulator_status" -eq 137 ]; then
+	if [ -e "$vm_ctl/late" ]; then
 		reason="no end within $seconds s${reason:+ ($reason)}"
 	elif [ -z "$reason" ]; then
 		reason="ended with status $vm_emulator_status and no word from the command"
 	fi
-	[ ! -s "$log" ] || tail -n 25 "$log" >&2
+	# the guesses of a stack trace would push out what was said before it
+	[ ! -s "$log" ] || grep -av '] ? ' "$log" | tail -n 25 >&2
 	note "machine failed: $reason"
 	return 125
 }
