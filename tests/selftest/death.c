@@ -233,7 +233,7 @@ static void vdev_deleted(void)
 	submit_one(world.client, queue, &nop);
 	AWAIT(world.fake->held);
 	CHECK_ERR(genl_vdev_delete(world_genl(), world.vdev, false), -EBUSY);
-	CHECK(world_genl()->message[0]);
+	CHECK(world_genl()->message[0] || !genl_has_sentences());
 	CHECK_ERR(genl_vdev_delete(world_genl(), world.vdev, true), 0);
 	CHECK_ERR(wait_for(world.client, queue, 2, INFINI_FOREVER, &status), 0);
 	CHECK_ERR(status, -ECANCELED);

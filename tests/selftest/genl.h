@@ -50,6 +50,9 @@ struct genl_list {
 int genl_open(struct genl *genl);
 void genl_close(struct genl *genl);
 
+/* Before 6.2 an extended ack takes constant sentences only, and the module's are not. */
+bool genl_has_sentences(void);
+
 void genl_begin(struct genl_request *request, uint8_t cmd);
 void genl_put(struct genl_request *request, uint16_t type, const void *data, size_t bytes);
 void genl_put_u32(struct genl_request *request, uint16_t type, uint32_t value);

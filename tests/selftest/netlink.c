@@ -118,9 +118,9 @@ static void vdev_new(void)
 		id = 0;
 		err = genl_talk(world_genl(), &request, false, take_id, &id);
 		test_row_err(rows[i].name, err, rows[i].want);
-		if (err)
+		if (err && genl_has_sentences())
 			test_row(rows[i].name, !!world_genl()->message[0], 1);
-		else
+		else if (!err)
 			CHECK_ERR(genl_vdev_delete(world_genl(), id, false), 0);
 	}
 }
