@@ -146,12 +146,67 @@ static void destroyed_in_use(void)
 	AWAIT((stats_get(world.client, &stats), !stats.programs));
 }
 
+struct counter {
+	int client;
+	uint32_t queue;
+	const uint64_t *count;
+};
+
+/* A program that counts its segments, submitted on a queue of its own. */
+static void counter_start(struct counter *counter, int client, uint64_t segments)
+{
+	struct infini_binding binding = { .access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE };
+	struct infini_job job;
+
+	counter->client = client;
+	counter->queue = queue_make(client, 1);
+	binding.buffer = buffer_make_mapped(client, 4096, (uint8_t **)&counter->count);
+	job = job_program(program_make(client, INFINI_NULL_F_COUNT, segments, 200000));
+	job.nr_bindings = 1;
+	job.bindings = (uintptr_t)&binding;
+	submit_one(client, counter->queue, &job);
+}
+
+/* Two vdevs take turns: however often each is preempted, every segment runs once. */
+static void preempted_often(void)
+{
+	const uint64_t segments = 400;
+	struct counter counters[2];
+	struct infini_vdev_stats stats;
+	struct world world, other;
+	struct fake *fake;
+	int i, status;
+
+	test_need_root();
+	world_make(&world, &(struct setup){ .executor = WORLD_PROCESS });
+	other = world;
+	other.vdev = world_vdev("other", world.device_name, 64 * MIB, 0600);
+	world_executor_start(&world, other.vdev, 1, &fake);
+	other.client = world_client(&other);
+	/* Neither begins before both are there. */
+	world.fake->hold = fake->hold = 1;
+	counter_start(&counters[0], world.client, segments);
+	counter_start(&counters[1], other.client, segments);
+	AWAIT(world.fake->yielded && fake->yielded);
+	world.fake->hold = fake->hold = 0;
+	for (i = 0; i < 2; i++) {
+		CHECK_ERR(wait_for(counters[i].client, counters[i].queue, 1, INFINI_FOREVER,
+				   &status), 0);
+		CHECK_ERR(status, 0);
+		CHECK_EQ(*counters[i].count, segments);
+		stats_get(counters[i].client, &stats);
+		CHECK_EQ(stats.dispatches, stats.preemptions + 1);
+		CHECK(stats.preemptions > 5);
+	}
+}
+
 static const struct test tests[] = {
 	{ "sizes, flags and fields", contract },
 	{ "charged and refused by the vdev's limit", charged },
 	{ "uploaded once, run many times", runs_many_times },
 	{ "random bytes fail the job, not the executor", random_bytes },
 	{ "destroyed while jobs use it", destroyed_in_use },
+	{ "preempted often, every segment runs once", preempted_often },
 };
 
 TEST_MAIN(tests)
