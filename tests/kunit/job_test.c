@@ -142,8 +142,8 @@ static void client_closes(struct kunit *test)
 {
 	struct world *world = test->priv;
 	struct world_executor *executor = &world->executor;
-	u32 a = world_queue(test, world->client_file, 4), b = world_queue(test,
-									  world->client_file, 4);
+	u32 a = world_queue(test, world->client_file, 4);
+	u32 b = world_queue(test, world->client_file, 4);
 	u64 first, second;
 
 	world_attach(test, world->vdev, 2, executor);

@@ -235,7 +235,7 @@ static void contents_travel(void)
 		CHECK_EQ(at[i], i >= 100 && i < 150 ? 0xee : (uint8_t)(i * 7));
 }
 
-/* Memory that only the executor has: allocated by a job, freed by a notice, refused in its words. */
+/* Memory that only the executor has: made by a job, freed by a notice, refused in its words. */
 static void held_by_executor(void)
 {
 	struct infini_buffer_create create = {
