@@ -191,7 +191,7 @@ static void wakeups(struct kunit *test)
 	infini_queue_put(b);
 }
 
-/* Payloads that cannot be written: the jobs are back, in order, and nothing was charged for them. */
+/* Payloads that cannot be written: the jobs are back, in order, as if never handed out. */
 static void unwritable(struct kunit *test)
 {
 	struct world *world = test->priv;
