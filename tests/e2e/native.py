@@ -17,14 +17,15 @@ TOKENS = 1000
 PREEMPTIONS_EACH = 1000
 PREEMPTIONS = int(os.environ.get("PREEMPTIONS", "100000"))
 
-# Operator, and which of its cases: the giant ones (matrices of tens of MB, whole caches) are left
-# out, so that the rest ends in minutes.
+# Operator, and which of its cases: the giant ones are left out, so that the rest ends in minutes, and
+# because User-mode Linux maps pages one by one and the host bounds how many.
+SMALL = "^(?!.*([0-9]{4}|be[12]=[0-9]{3}))"
 OPERATORS = [
-    ("ADD,SUB,MUL,DIV,SCALE,CLAMP,SQR,SQRT,LOG,SIN,COS,SUM_ROWS,ARGMAX,REPEAT,CONCAT", ""),
-    ("NORM,RMS_NORM,RMS_NORM_MUL_ADD,SOFT_MAX,DIAG_MASK_INF,ARGSORT,TOP_K", ""),
-    ("GET_ROWS,SET_ROWS,CPY,CONT,DUP,PERMUTE,TRANSPOSE", ""),
+    ("ADD,SUB,MUL,DIV,SCALE,CLAMP,SQR,SQRT,LOG,SIN,COS,SUM_ROWS,ARGMAX,REPEAT,CONCAT", SMALL),
+    ("NORM,RMS_NORM,RMS_NORM_MUL_ADD,SOFT_MAX,DIAG_MASK_INF,ARGSORT,TOP_K", SMALL),
+    ("GET_ROWS,SET_ROWS,CPY,CONT,DUP,PERMUTE,TRANSPOSE", SMALL),
     ("ROPE", "ne_a=\\[(128,32|64,128|128,12),"),
-    ("SILU,GELU,RELU,SIGMOID,TANH,EXP,SWIGLU,GEGLU,REGLU", ""),
+    ("SILU,GELU,RELU,SIGMOID,TANH,EXP,SWIGLU,GEGLU,REGLU", SMALL),
     ("MUL_MAT", "m=16,n=(1|2|4|8|16),k=256,"),
     ("MUL_MAT_ID", "n_mats=4,.*m=(32|512),n=(1|4|32),k=256"),
     ("FLASH_ATTN_EXT", "hsk=64,hsv=64,nh=4,.*kv=(113|512),nb=(1|3),"),
