@@ -357,7 +357,7 @@ def case_unload(world):
     """infinid stops, the module is unloaded, no process, node or vdev is left"""
     infini.ctl("vdev", "delete", "a")
     world.daemon.stop()
-    status, out, _ = run(["pgrep", "-l", "infini"])
+    status, out, _ = run(["pgrep", "-l", "^infini"])
     check(status == 1, f"still there: {out.decode()}")
     infini.unload_module()
     left = [name for name in os.listdir("/dev") if name.startswith("infini")]
