@@ -79,7 +79,9 @@ debian_mirror()
 	# shellcheck disable=SC2016
 	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
 		2>/dev/null | grep -E '/debian/?$' | head -n 1) || true
-	printf '%s\n' "${uri:-http://deb.debian.org/debian/}"
+	[ -n "$uri" ] ||
+		die 1 "apt's sources name no Debian mirror; add one and run apt-get update"
+	printf '%s\n' "$uri"
 }
 
 # apt_private DIR SUITE...: an apt of its own in DIR that knows only these suites.
