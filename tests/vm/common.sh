@@ -71,16 +71,19 @@ cache_publish()
 	trap - EXIT
 }
 
-# Debian mirror that this machine's own apt sources name.
+# Debian mirror that this machine's own apt sources name; apt knows it once it has read its lists.
 debian_mirror()
 {
-	local uri
+	local uri attempt
 
-	# shellcheck disable=SC2016
-	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
-		2>/dev/null | grep -E '/debian/?$' | head -n 1) || true
-	[ -n "$uri" ] ||
-		die 1 "apt's sources name no Debian mirror; add one and run apt-get update"
+	for attempt in first second; do
+		# shellcheck disable=SC2016
+		uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+			2>/dev/null | grep -E '/debian/?$' | head -n 1) || true
+		[ -z "$uri" ] || break
+		[ "$attempt" = second ] || apt-get -qq update >&2 || true
+	done
+	[ -n "$uri" ] || die 1 "apt's sources name no Debian mirror; add one"
 	printf '%s\n' "$uri"
 }
 
