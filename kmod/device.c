@@ -118,7 +118,7 @@ static void infini_device_offline(struct infini_device *device)
 	}
 	mutex_unlock(&infini_registry_lock);
 
-	infini_netlink_event(INFINI_NL_DEVICE_OFFLINE, device, NULL, 0);
+	infini_netlink_event(INFINI_EVENT_DEVICE_OFFLINE, device, NULL, 0);
 	mutex_lock(&infini_registry_lock);
 	infini_device_forget_locked(device);
 	mutex_unlock(&infini_registry_lock);
@@ -324,7 +324,7 @@ int infini_device_register_ioctl(struct infini_ucmd *ucmd)
 		fput(file);
 		goto err_fd;
 	}
-	infini_netlink_event(INFINI_NL_DEVICE_ONLINE, device, NULL, 0);
+	infini_netlink_event(INFINI_EVENT_DEVICE_ONLINE, device, NULL, 0);
 	fd_install(fd, file);
 	return 0;
 

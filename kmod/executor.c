@@ -400,7 +400,7 @@ static int infini_exchange_results(struct infini_executor *executor, struct infi
 	infini_wakeups_run(&wakeups);
 	infini_notices_done(&told);
 	if (timed_out)
-		infini_netlink_event(INFINI_NL_JOB_TIMEOUT, device, vdev, pid_nr(executor->tgid));
+		infini_netlink_event(INFINI_EVENT_JOB_TIMEOUT, device, vdev, pid_nr(executor->tgid));
 	return err;
 }
 
@@ -630,7 +630,7 @@ static int infini_executor_attach(struct infini_ucmd *ucmd)
 	if (cancel_delayed_work(&vdev->no_executor_work))
 		infini_vdev_put(vdev);
 	trace_infini_executor_state(vdev, executor->generation, INFINI_EXECUTOR_SERVING);
-	infini_netlink_event(INFINI_NL_EXECUTOR_ATTACHED, device, vdev, pid_nr(executor->tgid));
+	infini_netlink_event(INFINI_EVENT_EXECUTOR_ATTACHED, device, vdev, pid_nr(executor->tgid));
 	cmd->generation = executor->generation;
 	cmd->yield_offset = (u64)INFINI_MMAP_OWN << PAGE_SHIFT;
 	cmd->payload_bytes = INFINI_PAYLOAD_MAX;

@@ -36,6 +36,7 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <linux/infini.h>
+#include <linux/infini_netlink.h>
 
 #include "compat.h"
 #include "core/hist.h"
@@ -643,23 +644,12 @@ void infini_debugfs_exit(void);
 void infini_client_fdinfo(struct seq_file *m, struct file *file);
 
 /* netlink.c: reads and changes what is there only through the functions above */
-enum infini_event_type {
-	INFINI_NL_DEVICE_ONLINE		= 1,
-	INFINI_NL_DEVICE_OFFLINE	= 2,
-	INFINI_NL_VDEV_CREATED		= 3,
-	INFINI_NL_VDEV_CHANGED		= 4,
-	INFINI_NL_VDEV_DELETED		= 5,
-	INFINI_NL_EXECUTOR_WANTED	= 6,
-	INFINI_NL_EXECUTOR_ATTACHED	= 7,
-	INFINI_NL_EXECUTOR_LOST		= 8,
-	INFINI_NL_JOB_TIMEOUT		= 9,
-};
 
 /*
  * Tell the "events" group. Process context, may sleep, no lock but mutexes held. @vdev is NULL for
  * an event of the device alone; @pid is the executor's in the initial pid namespace, or 0.
  */
-void infini_netlink_event(enum infini_event_type type, const struct infini_device *device,
+void infini_netlink_event(enum infini_event type, const struct infini_device *device,
 			  const struct infini_vdev *vdev, pid_t pid);
 int infini_netlink_init(void);
 void infini_netlink_exit(void);

@@ -23,19 +23,6 @@ static_assert(INFINI_VDEV_QUANTUM_MAX_NS == INFINI_QUANTUM_MAX_NS);
 static_assert(INFINI_VDEV_QUANTUM_DEFAULT_NS == INFINI_QUANTUM_DEFAULT_NS);
 static_assert(INFINI_NAME_MAX == INFINI_NAME_LEN_MAX + 1);
 
-/* The module's names of events are the contract's numbers. */
-#define SAME(_event)	static_assert((int)INFINI_NL_##_event == (int)INFINI_EVENT_##_event)
-SAME(DEVICE_ONLINE);
-SAME(DEVICE_OFFLINE);
-SAME(VDEV_CREATED);
-SAME(VDEV_CHANGED);
-SAME(VDEV_DELETED);
-SAME(EXECUTOR_WANTED);
-SAME(EXECUTOR_ATTACHED);
-SAME(EXECUTOR_LOST);
-SAME(JOB_TIMEOUT);
-#undef SAME
-
 static struct genl_family infini_netlink_family;
 
 /* GENL_ADMIN_PERM would ask for CAP_NET_ADMIN, which has nothing to do with devices. */
@@ -504,7 +491,7 @@ int infini_nl_vdev_del_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-static int infini_netlink_put_event(struct sk_buff *skb, enum infini_event_type type,
+static int infini_netlink_put_event(struct sk_buff *skb, enum infini_event type,
 				    const struct infini_device *device,
 				    const struct infini_vdev *vdev, pid_t pid)
 {
@@ -519,7 +506,7 @@ static int infini_netlink_put_event(struct sk_buff *skb, enum infini_event_type 
 }
 
 /* Without memory the event is lost: who must not miss one lists again from time to time. */
-void infini_netlink_event(enum infini_event_type type, const struct infini_device *device,
+void infini_netlink_event(enum infini_event type, const struct infini_device *device,
 			  const struct infini_vdev *vdev, pid_t pid)
 {
 	struct sk_buff *skb;

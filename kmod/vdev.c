@@ -140,7 +140,7 @@ void infini_vdev_want_executor(struct infini_vdev *vdev)
 	}
 	spin_unlock_irqrestore(&device->lock, flags);
 	if (announce)
-		infini_netlink_event(INFINI_NL_EXECUTOR_WANTED, device, vdev, 0);
+		infini_netlink_event(INFINI_EVENT_EXECUTOR_WANTED, device, vdev, 0);
 }
 
 /* There is work and nobody serves it: say so, and fail it when nobody comes in time. */
@@ -404,7 +404,7 @@ int infini_vdev_create(const char *name, const char *device,
 	err = infini_vdev_create_locked(name, device, config, vdev, reason);
 	mutex_unlock(&infini_registry_lock);
 	if (!err)
-		infini_netlink_event(INFINI_NL_VDEV_CREATED, (*vdev)->device, *vdev, 0);
+		infini_netlink_event(INFINI_EVENT_VDEV_CREATED, (*vdev)->device, *vdev, 0);
 	return err;
 }
 
@@ -452,7 +452,7 @@ out:
 	mutex_unlock(&vdev->lock);
 	mutex_unlock(&infini_registry_lock);
 	if (!err)
-		infini_netlink_event(INFINI_NL_VDEV_CHANGED, device, vdev, 0);
+		infini_netlink_event(INFINI_EVENT_VDEV_CHANGED, device, vdev, 0);
 	return err;
 }
 
@@ -515,7 +515,7 @@ int infini_vdev_delete(struct infini_vdev *vdev, bool force, struct infini_reaso
 	spin_lock_irqsave(&device->lock, flags);
 	device->past_occupancy_ns += vdev->sched.occupancy_ns;
 	spin_unlock_irqrestore(&device->lock, flags);
-	infini_netlink_event(INFINI_NL_VDEV_DELETED, device, vdev, 0);
+	infini_netlink_event(INFINI_EVENT_VDEV_DELETED, device, vdev, 0);
 	infini_device_vdev_gone(device);
 	infini_vdev_put(vdev);
 	return 0;

@@ -139,7 +139,7 @@ static void infini_executor_end_held(struct infini_executor *executor, int statu
 	spin_unlock_irqrestore(&device->lock, flags);
 	infini_wakeups_run(&wakeups);
 	if (timed_out)
-		infini_netlink_event(INFINI_NL_JOB_TIMEOUT, device, executor->vdev,
+		infini_netlink_event(INFINI_EVENT_JOB_TIMEOUT, device, executor->vdev,
 				     pid_nr(executor->tgid));
 }
 
@@ -235,7 +235,7 @@ void infini_executor_lost(struct infini_executor *executor)
 		return;
 	infini_notices_done(&notices);
 	trace_infini_executor_state(vdev, executor->generation, INFINI_EXECUTOR_GONE);
-	infini_netlink_event(INFINI_NL_EXECUTOR_LOST, vdev->device, vdev,
+	infini_netlink_event(INFINI_EVENT_EXECUTOR_LOST, vdev->device, vdev,
 			     executor->tgid ? pid_nr(executor->tgid) : 0);
 	mutex_lock(&vdev->lock);
 	clients = vdev->nr_clients;

@@ -99,8 +99,8 @@ static void executor_dies(struct kunit *test)
 	world_detach(executor);
 	expect_states(test, queue, "iiqq");
 	KUNIT_EXPECT_EQ(test, world_status(world->client_file, handle, 1), -EOWNERDEAD);
-	KUNIT_EXPECT_EQ(test, mock_events[INFINI_NL_EXECUTOR_LOST], 1);
-	KUNIT_EXPECT_EQ(test, mock_events[INFINI_NL_EXECUTOR_WANTED], 2);
+	KUNIT_EXPECT_EQ(test, mock_events[INFINI_EVENT_EXECUTOR_LOST], 1);
+	KUNIT_EXPECT_EQ(test, mock_events[INFINI_EVENT_EXECUTOR_WANTED], 2);
 	world_attach(test, world->vdev, 2, executor);
 	KUNIT_EXPECT_EQ(test, executor->executor->generation, 2);
 	KUNIT_ASSERT_EQ(test, world_exchange(test, executor, NULL, 0, 8), 0);
@@ -271,7 +271,7 @@ static void device_goes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, world_register(world, "mockdev", 1, &again), -EEXIST);
 	__fput_sync(world->device_file);
 	world->device_file = NULL;
-	KUNIT_EXPECT_EQ(test, mock_events[INFINI_NL_DEVICE_OFFLINE], 1);
+	KUNIT_EXPECT_EQ(test, mock_events[INFINI_EVENT_DEVICE_OFFLINE], 1);
 	KUNIT_EXPECT_EQ(test, world_status(world->client_file, handle, 1), -ENODEV);
 	KUNIT_EXPECT_EQ(test, world_status(world->client_file, handle, 2), -ENODEV);
 	KUNIT_EXPECT_EQ(test, world_submit(world->client_file, handle, &nop, 1, NULL), -ENODEV);

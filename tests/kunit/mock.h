@@ -20,7 +20,7 @@ extern u64 mock_now_ns;
 extern int mock_respond_err;		/* what answering a command comes to */
 extern struct file *mock_file;		/* the last file that got a descriptor */
 extern unsigned int mock_kills;
-extern unsigned int mock_events[16];	/* by enum infini_event_type */
+extern unsigned int mock_events[16];	/* by enum infini_event */
 
 /* Pointers into the first page lead nowhere, as a user's would. */
 unsigned long mock_copy(void *to, const void *from, size_t bytes);

@@ -155,7 +155,7 @@ static void timeout_answered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, world_status(world->client_file, queue, 1), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, world->vdev->count.jobs_timed_out, 1);
 	KUNIT_EXPECT_EQ(test, mock_kills, 0);
-	KUNIT_EXPECT_EQ(test, mock_events[INFINI_NL_JOB_TIMEOUT], 1);
+	KUNIT_EXPECT_EQ(test, mock_events[INFINI_EVENT_JOB_TIMEOUT], 1);
 }
 
 /* Not answered within the grace: killed, the slot quarantined until the process is gone. */
@@ -218,11 +218,11 @@ static void nobody_comes(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, world_submit(world->client_file, queue, &job, 1, NULL), 0);
 	flush_delayed_work(&world->vdev->no_executor_work);
 	KUNIT_EXPECT_EQ(test, world_status(world->client_file, queue, 1), -EHOSTDOWN);
-	KUNIT_EXPECT_EQ(test, mock_events[INFINI_NL_EXECUTOR_WANTED], 1);
+	KUNIT_EXPECT_EQ(test, mock_events[INFINI_EVENT_EXECUTOR_WANTED], 1);
 	/* The next job says so again. */
 	infini_executor_wait_ms = 60000;
 	KUNIT_ASSERT_EQ(test, world_submit(world->client_file, queue, &job, 1, NULL), 0);
-	KUNIT_EXPECT_EQ(test, mock_events[INFINI_NL_EXECUTOR_WANTED], 2);
+	KUNIT_EXPECT_EQ(test, mock_events[INFINI_EVENT_EXECUTOR_WANTED], 2);
 	/* One comes: the clock stops. */
 	world_attach(test, world->vdev, 1, &world->executor);
 	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&world->vdev->no_executor_work));

@@ -133,7 +133,7 @@ void world_exit(struct kunit *test)
 	flush_workqueue(infini_wq);
 	KUNIT_EXPECT_TRUE(test, xa_empty(&infini_vdevs));
 	KUNIT_EXPECT_TRUE(test, xa_empty(&infini_devices));
-	for (i = 0; i < INFINI_NL_JOB_TIMEOUT + 1; i++)
+	for (i = 0; i < INFINI_EVENT_JOB_TIMEOUT + 1; i++)
 		mock_events[i] = 0;
 	kvfree(world->payload);
 }
