@@ -230,9 +230,9 @@ struct infini_sched_entity *infini_level_pick(const struct infini_sched_level *l
 
 /* Service to an active entity that is in no tree; returns the level's step. */
 static s64 level_serve(struct infini_sched_level *level, struct infini_sched_entity *se,
-		       u64 service_ns)
+		       u64 service_ns, s64 debt)
 {
-	s64 room = vtime_sub(vtime_add(level->vtime, debt_max(se)), se->vruntime);
+	s64 room = vtime_sub(vtime_add(level->vtime, debt), se->vruntime);
 	u64 scaled, delta;
 	s64 steps;
 
@@ -251,14 +251,8 @@ static s64 level_serve(struct infini_sched_level *level, struct infini_sched_ent
 	return steps;
 }
 
-/**
- * infini_level_charge - an entity has been served
- * @level: where
- * @se: active or not, queued or not
- * @service_ns: how much
- */
-void infini_level_charge(struct infini_sched_level *level, struct infini_sched_entity *se,
-			 u64 service_ns)
+static void level_charge(struct infini_sched_level *level, struct infini_sched_entity *se,
+			 u64 service_ns, s64 debt)
 {
 	bool queued = se->queued;
 
@@ -267,7 +261,7 @@ void infini_level_charge(struct infini_sched_level *level, struct infini_sched_e
 	if (se->active) {
 		if (queued)
 			infini_level_dequeue(level, se);
-		level_serve(level, se, service_ns);
+		level_serve(level, se, service_ns, debt);
 		if (queued)
 			infini_level_enqueue(level, se);
 		return;
@@ -279,8 +273,34 @@ void infini_level_charge(struct infini_sched_level *level, struct infini_sched_e
 	se->left_ns += service_ns;
 	breath_set(se);
 	level_add(level, se);
-	se->served_left = vtime_add(se->served_left, level_serve(level, se, service_ns));
+	se->served_left = vtime_add(se->served_left, level_serve(level, se, service_ns,
+								 debt));
 	level_sub(level, se);
+}
+
+/**
+ * infini_level_charge - an entity has been served
+ * @level: where
+ * @se: active or not, queued or not
+ * @service_ns: how much
+ */
+void infini_level_charge(struct infini_sched_level *level, struct infini_sched_entity *se,
+			 u64 service_ns)
+{
+	level_charge(level, se, service_ns, debt_max(se));
+}
+
+/**
+ * infini_level_grant - an entity has been served by another right than its weight
+ * @level: where
+ * @se: active or not, queued or not
+ * @service_ns: how much
+ * @debt_max_ns: it does not come to owe more for it
+ */
+void infini_level_grant(struct infini_sched_level *level, struct infini_sched_entity *se,
+			u64 service_ns, u64 debt_max_ns)
+{
+	level_charge(level, se, service_ns, vtime_of(debt_max_ns, se->weight));
 }
 
 /**

@@ -13,8 +13,9 @@
  * a tenth of its time would get 2.4 parts where it was promised 3. After a longer sleep it still
  * has what it was owed when it left, but has earned nothing since. Its credit is bounded to
  * INFINI_LEVEL_CREDIT_SLICES slices and the length of the breath. What it owes shrinks by what the
- * others get meanwhile, so that it is gone when it would have been its turn again. A breath is as long as a quarter of
- * the time that the entity was active before, within the bounds in slices below.
+ * others get meanwhile, so that it is gone when it would have been its turn again. A breath is as
+ * long as a quarter of the time that the entity was active before, within the bounds in slices
+ * below.
  *
  * All virtual times wrap and are compared by the sign of their difference; debts are bounded to
  * INFINI_LEVEL_DEBT_MAX_NS and sleeps longer than INFINI_LEVEL_FORGET_NS count as for ever, which
@@ -23,12 +24,10 @@
 #ifndef INFINI_CORE_LEVEL_H
 #define INFINI_CORE_LEVEL_H
 
+#include "limits.h"
 #include "port.h"
 #include "tree.h"
 
-#define INFINI_WEIGHT_MIN	1u
-#define INFINI_WEIGHT_MAX	10000u
-#define INFINI_WEIGHT_DEFAULT	100u
 #define INFINI_WEIGHT_UNIT	10000u	/* virtual ns per ns at weight 1 */
 
 #define INFINI_LEVEL_BREATH_MIN_SLICES	2u
@@ -111,6 +110,13 @@ struct infini_sched_entity *infini_level_pick(const struct infini_sched_level *l
 /* @se got @service_ns, active or not, queued or not. */
 void infini_level_charge(struct infini_sched_level *level, struct infini_sched_entity *se,
 			 u64 service_ns);
+
+/*
+ * @se got @service_ns by another right than its weight: it counts, but only until it owes
+ * @debt_max_ns for it.
+ */
+void infini_level_grant(struct infini_sched_level *level, struct infini_sched_entity *se,
+			u64 service_ns, u64 debt_max_ns);
 
 /* New weight and slice; what it is owed or owes, in service, is kept. A new request begins. */
 void infini_level_reweight(struct infini_sched_level *level, struct infini_sched_entity *se,
