@@ -305,6 +305,24 @@ static int infini_client_query(struct infini_ucmd *ucmd)
 	return err ?: infini_ucmd_respond(ucmd);
 }
 
+static void infini_client_limits(struct infini_vdev *vdev, struct infini_vdev_info *info)
+{
+	struct infini_sched_limits limits;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vdev->device->lock, flags);
+	limits = vdev->sched.limits;
+	spin_unlock_irqrestore(&vdev->device->lock, flags);
+	info->weight = limits.weight;
+	info->quantum_ns = limits.quantum_ns;
+	info->vdev_class = limits.sched_class;
+	info->cap_ppm = limits.cap_ppm;
+	info->floor_ppm = limits.floor_ppm;
+	info->pad = 0;
+	info->tokens_per_s = limits.rate;
+	info->token_burst = limits.burst;
+}
+
 static int infini_client_info(struct infini_ucmd *ucmd)
 {
 	struct infini_client *client = ucmd->file->private_data;
@@ -324,8 +342,7 @@ static int infini_client_info(struct infini_ucmd *ucmd)
 	info->device_class = device->device_class;
 	info->device_online = READ_ONCE(device->online);
 	info->nr_kinds = device->nr_kinds;
-	info->weight = READ_ONCE(vdev->sched.se.weight);
-	info->quantum_ns = READ_ONCE(vdev->sched.se.slice_ns);
+	infini_client_limits(vdev, info);
 	info->memory_limit_bytes = READ_ONCE(vdev->memory_limit_bytes);
 	info->memory_used_bytes = atomic64_read(&vdev->memory_used_bytes);
 	strscpy_pad((char *)info->name, vdev->name, sizeof(info->name));

@@ -53,9 +53,13 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define infini_devnode_device	struct device
 #endif
 
-/* Before 6.2 an extended ack takes constant sentences only: the errno must do. */
-#ifndef NL_SET_ERR_MSG_FMT
+/* Before 6.2 an extended ack takes constant sentences only: @plain, or the errno must do. */
+#ifdef NL_SET_ERR_MSG_FMT
+#define infini_ext_ack(extack, plain, text)					\
+	NL_SET_ERR_MSG_FMT(extack, "%.*s", NETLINK_MAX_FMTMSG_LEN - 1, text)
+#else
 #define NL_SET_ERR_MSG_FMT(extack, fmt, args...)	do { } while (0)
+#define infini_ext_ack(extack, plain, text)	((extack)->_msg = (plain))
 #endif
 
 #endif /* INFINI_COMPAT_H */

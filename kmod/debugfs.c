@@ -25,6 +25,12 @@ static const char *const infini_executor_states[] = {
 	[INFINI_EXECUTOR_GONE] = "gone",
 };
 
+static const char *const infini_class_words[] = {
+	[INFINI_SCHED_LATENCY] = "latency",
+	[INFINI_SCHED_NORMAL] = "normal",
+	[INFINI_SCHED_BATCH] = "batch",
+};
+
 /* A text of bounded size, made under the device lock and shown without it. */
 struct infini_dump {
 	char *text;
@@ -76,6 +82,20 @@ static void infini_dump_client(struct infini_dump *dump, struct infini_client *c
 	mutex_unlock(&client->lock);
 }
 
+static void infini_dump_limits(struct infini_dump *dump, struct infini_vdev *vdev, u64 now)
+{
+	const struct infini_sched_vdev *sched = &vdev->sched;
+	const struct infini_sched_limits *limits = &sched->limits;
+
+	lockdep_assert_held(&vdev->device->lock);
+	infini_dump_add(dump, "  class %s weight %u cap %u floor %u rate %llu burst %llu\n",
+			infini_class_words[limits->sched_class], limits->weight, limits->cap_ppm,
+			limits->floor_ppm, limits->rate, limits->burst);
+	infini_dump_add(dump, "  throttled %llu times for %llu us%s\n", sched->throttles,
+			infini_sched_throttled_ns(sched, now) / NSEC_PER_USEC,
+			sched->in_throttled ? ", now too" : "");
+}
+
 static void infini_dump_vdev(struct infini_dump *dump, struct infini_vdev *vdev)
 {
 	struct infini_device *device = vdev->device;
@@ -88,6 +108,7 @@ static void infini_dump_vdev(struct infini_dump *dump, struct infini_vdev *vdev)
 			device->online ? "" : " (offline)",
 			(s64)atomic64_read(&vdev->memory_used_bytes), vdev->memory_limit_bytes);
 	spin_lock_irqsave(&device->lock, flags);
+	infini_dump_limits(dump, vdev, ktime_get_ns());
 	executor = vdev->executor;
 	if (executor)
 		infini_dump_add(dump, "  executor %llu: %s%s%s holds %u yield %llu last %llu\n",
@@ -157,5 +178,13 @@ void infini_client_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "infini-jobs:\t%llu\n", snap->stats.jobs_completed);
 	seq_printf(m, "infini-tokens-evaluated:\t%llu\n", snap->stats.tokens_evaluated);
 	seq_printf(m, "infini-tokens-generated:\t%llu\n", snap->stats.tokens_generated);
+	seq_printf(m, "infini-class:\t%s\n", infini_class_words[snap->limits.sched_class]);
+	seq_printf(m, "infini-weight:\t%u\n", snap->limits.weight);
+	seq_printf(m, "infini-cap:\t%u ppm\n", snap->limits.cap_ppm);
+	seq_printf(m, "infini-floor:\t%u ppm\n", snap->limits.floor_ppm);
+	seq_printf(m, "infini-token-rate:\t%llu\n", snap->limits.rate);
+	seq_printf(m, "infini-token-burst:\t%llu\n", snap->limits.burst);
+	seq_printf(m, "infini-throttled:\t%llu ns\n", snap->stats.throttled_ns);
+	seq_printf(m, "infini-throttles:\t%llu\n", snap->stats.throttles);
 	kvfree(snap);
 }

@@ -21,6 +21,7 @@ void infini_device_put(struct infini_device *device)
 	if (!refcount_dec_and_test(&device->refs))
 		return;
 	infini_watchdog_stop(device);
+	WARN_ON_ONCE(atomic64_read(&device->memory_used_bytes) || device->floors_ppm);
 	kfree(device);
 }
 
@@ -225,7 +226,7 @@ static void infini_device_describe(struct infini_device *device,
 	strscpy(device->description, (const char *)cmd->description, sizeof(device->description));
 	device->device_class = cmd->device_class;
 	device->level = cmd->level;
-	device->memory_bytes = cmd->memory_bytes;
+	WRITE_ONCE(device->memory_bytes, cmd->memory_bytes);
 	device->nr_kinds = cmd->nr_kinds;
 	memcpy(device->kinds, kinds, sizeof(device->kinds));
 }
@@ -237,7 +238,8 @@ static int infini_device_revive(struct infini_device *device,
 {
 	if (device->online)
 		return -EEXIST;
-	if (cmd->memory_bytes < device->promised_bytes)
+	/* One that was overcommitted before may be so again. */
+	if (cmd->memory_bytes < min(device->promised_bytes, device->memory_bytes))
 		return -ENOSPC;
 	if (cmd->nr_kinds != device->nr_kinds || cmd->slots != device->sched.slots ||
 	    memcmp(kinds, device->kinds, sizeof(*kinds) * cmd->nr_kinds) ||

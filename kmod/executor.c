@@ -168,6 +168,10 @@ static void infini_executor_finish_locked(struct infini_executor *executor,
 	job->result = result->value;
 	job->tokens_evaluated = max(job->tokens_evaluated, result->tokens_evaluated);
 	job->tokens_generated = max(job->tokens_generated, result->tokens_generated);
+	/* They are paid for even if nobody waits for them any more. */
+	if (result->state == INFINI_RESULT_DONE && !result->status)
+		infini_sched_tokens(&executor->vdev->device->sched, &executor->vdev->sched,
+				    (u64)job->tokens_evaluated + job->tokens_generated, now);
 	infini_job_end_locked(job, status, now, wakeups);
 }
 
@@ -332,6 +336,7 @@ static void infini_executor_settle_locked(struct infini_executor *executor, u64 
 	executor->granted = false;
 	list_del_init(&executor->running_link);
 	infini_sched_put(&device->sched, &vdev->sched, now);
+	infini_vdev_tell_throttle_locked(vdev);
 }
 
 static void infini_executor_set_waiting_locked(struct infini_executor *executor, bool waiting,
@@ -343,6 +348,7 @@ static void infini_executor_set_waiting_locked(struct infini_executor *executor,
 		return;
 	executor->waiting = waiting;
 	infini_sched_vdev_online(&vdev->device->sched, &vdev->sched, waiting, now);
+	infini_vdev_tell_throttle_locked(vdev);
 }
 
 /* ---- EXCHANGE ---- */
@@ -494,7 +500,7 @@ static void infini_exchange_undo(struct infini_executor *executor, struct infini
 {
 	struct infini_device *device = executor->vdev->device;
 	struct infini_wakeups wakeups = {};
-	struct infini_result none = {};
+	struct infini_result none = { .status = -ECANCELED };
 	unsigned long flags;
 	u64 now;
 

@@ -41,6 +41,7 @@
 #include "compat.h"
 #include "core/hist.h"
 #include "core/job.h"
+#include "core/limits.h"
 #include "core/sched.h"
 
 /* Counts a client can raise; QUERY reports them. */
@@ -124,7 +125,10 @@ struct infini_notice {
  * @timer: quantum, job timeouts, grace; one per device
  * @running: executors that hold a slot; under @lock
  * @online: the device file is open; written under registry lock and @lock
+ * @memory_bytes: what there is; written under registry lock
+ * @memory_used_bytes: what its vdevs use of it, see infini_vdev_charge()
  * @promised_bytes: sum of the vdevs' limits; registry lock
+ * @floors_ppm: sum of the vdevs' floors; registry lock
  * @nr_vdevs: registry lock
  * @past_occupancy_ns: of vdevs that are deleted; @lock
  */
@@ -140,7 +144,9 @@ struct infini_device {
 	u32 nr_kinds;
 	struct infini_memory_kind kinds[INFINI_MEMORY_KINDS_MAX];
 
+	atomic64_t memory_used_bytes;
 	u64 promised_bytes;
+	u32 floors_ppm;
 	u32 nr_vdevs;
 	bool online;
 
@@ -180,12 +186,14 @@ struct infini_vdev_counters {
  * @memory_peak_bytes: highest so far
  * @memory_failed: refused
  * @held_bytes: what the worker said it holds, part of @memory_used_bytes; executor->lock
+ * @held_device_bytes: what of it counts for the device; executor->lock
  * @nr_queues: counts for statistics; likewise the two below
  * @buffers: by id, for the executor
  * @programs: by id, for the executor
  * @next_buffer: for cyclic ids; so that an id is not reused soon
  * @sched: device->lock
  * @count: device->lock
+ * @throttles_told: of @sched.throttles, by the tracepoint; device->lock
  * @executor: the present one, or NULL; device->lock
  * @generation: executors attached so far; device->lock
  * @wanted: EXECUTOR_WANTED has been announced; device->lock
@@ -212,6 +220,7 @@ struct infini_vdev {
 	atomic64_t memory_peak_bytes;
 	atomic64_t memory_failed;
 	u64 held_bytes;
+	u64 held_device_bytes;
 	atomic_t nr_queues;
 	atomic_t nr_buffers;
 	atomic_t nr_programs;
@@ -223,6 +232,7 @@ struct infini_vdev {
 
 	struct infini_sched_vdev sched;
 	struct infini_vdev_counters count;
+	u64 throttles_told;
 	struct infini_executor *executor;
 	u64 generation;
 	bool wanted;
@@ -513,14 +523,25 @@ extern struct xarray infini_vdevs;
 #define INFINI_VDEV_HAS_MEMORY	(1u << 2)
 #define INFINI_VDEV_HAS_OWNER	(1u << 3)
 #define INFINI_VDEV_HAS_MODE	(1u << 4)
+#define INFINI_VDEV_HAS_CLASS	(1u << 5)
+#define INFINI_VDEV_HAS_CAP	(1u << 6)
+#define INFINI_VDEV_HAS_FLOOR	(1u << 7)
+#define INFINI_VDEV_HAS_RATE	(1u << 8)
+#define INFINI_VDEV_HAS_BURST	(1u << 9)
 struct infini_vdev_config {
 	u32 set;
 	u32 weight;
+	u32 sched_class;
+	u32 cap_ppm;
+	u32 floor_ppm;
 	u64 quantum_ns;
+	u64 tokens_per_s;
+	u64 token_burst;
 	u64 memory_limit_bytes;
+	bool overcommit;
 	kuid_t uid;
 	kgid_t gid;
-	umode_t mode;
+	u32 mode;
 	bool no_node;
 };
 
@@ -528,8 +549,7 @@ struct infini_vdev_config {
 struct infini_vdev_snapshot {
 	u32 id;
 	u32 device_id;
-	u32 weight;
-	u64 quantum_ns;
+	struct infini_sched_limits limits;
 	u64 memory_limit_bytes;
 	kuid_t uid;
 	kgid_t gid;
@@ -542,8 +562,12 @@ struct infini_vdev_snapshot {
 	u64 queue_wait_hist[INFINI_HIST_BUCKETS];
 };
 
-/* Why an administrative call failed, in words; copied into the netlink extended ack. */
+/*
+ * Why an administrative call failed, or what to know though it did not, in words; copied into the
+ * netlink extended ack.
+ */
 struct infini_reason {
+	const char *plain;
 	char text[128];
 };
 
@@ -558,6 +582,8 @@ void infini_vdev_put(struct infini_vdev *vdev);
 int infini_vdev_may_open(struct infini_vdev *vdev);
 int infini_vdev_charge(struct infini_vdev *vdev, u64 bytes);
 void infini_vdev_uncharge(struct infini_vdev *vdev, u64 bytes);
+bool infini_vdev_over_rate(struct infini_vdev *vdev);
+void infini_vdev_tell_throttle_locked(struct infini_vdev *vdev);
 void infini_vdev_charge_held(struct infini_vdev *vdev, u64 bytes);
 void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot *snap);
 void infini_vdev_cancel_waiting(struct infini_vdev *vdev, int status);
@@ -565,6 +591,23 @@ void infini_vdev_want_executor(struct infini_vdev *vdev);
 void infini_vdev_expect_executor(struct infini_vdev *vdev);
 void infini_vdev_delete_all(void);
 void infini_vdev_fail(struct infini_vdev *vdev, int status);
+
+/* admission.c: what may be asked of a vdev, and what of it a device can promise */
+
+/* What a vdev has been promised. */
+struct infini_promise {
+	struct infini_sched_limits limits;
+	u64 memory_bytes;
+};
+
+int infini_admit(const struct infini_device *device, const struct infini_vdev_config *config,
+		 const struct infini_promise *from, struct infini_promise *to,
+		 struct infini_reason *reason);
+void infini_promise_move(struct infini_device *device, const struct infini_promise *from,
+			 const struct infini_promise *to);
+__printf(3, 4) void infini_say(struct infini_reason *reason, const char *plain,
+			       const char *format, ...);
+void infini_say_lowered(u64 limit, u64 used, struct infini_reason *reason);
 
 /* client.c */
 extern const struct file_operations infini_client_fops;

@@ -557,8 +557,8 @@ int infini_submit_ioctl(struct infini_ucmd *ucmd)
 	struct infini_queue *queue;
 	int err;
 
-	if ((cmd->flags & ~INFINI_SUBMIT_F_WAIT) || cmd->pad || !cmd->nr_jobs ||
-	    cmd->nr_jobs > INFINI_BATCH_MAX || cmd->deadline_ns < 0 ||
+	if ((cmd->flags & ~(INFINI_SUBMIT_F_WAIT | INFINI_SUBMIT_F_RATE_NOWAIT)) || cmd->pad ||
+	    !cmd->nr_jobs || cmd->nr_jobs > INFINI_BATCH_MAX || cmd->deadline_ns < 0 ||
 	    (!(cmd->flags & INFINI_SUBMIT_F_WAIT) && cmd->deadline_ns) ||
 	    cmd->jobs_stride < offsetofend(struct infini_job, request_id) ||
 	    cmd->jobs_stride > PAGE_SIZE)
@@ -570,6 +570,10 @@ int infini_submit_ioctl(struct infini_ucmd *ucmd)
 	cmd->last_seqno = 0;
 	cmd->status = 0;
 	cmd->value = 0;
+	if ((cmd->flags & INFINI_SUBMIT_F_RATE_NOWAIT) && infini_vdev_over_rate(client->vdev)) {
+		err = -EDQUOT;
+		goto out;
+	}
 	err = mutex_lock_interruptible(&queue->submit_lock);
 	if (err) {
 		err = -EINTR;

@@ -21,6 +21,12 @@ static_assert(INFINI_VDEV_WEIGHT_DEFAULT == INFINI_WEIGHT_DEFAULT);
 static_assert(INFINI_VDEV_QUANTUM_MIN_NS == INFINI_QUANTUM_MIN_NS);
 static_assert(INFINI_VDEV_QUANTUM_MAX_NS == INFINI_QUANTUM_MAX_NS);
 static_assert(INFINI_VDEV_QUANTUM_DEFAULT_NS == INFINI_QUANTUM_DEFAULT_NS);
+static_assert(INFINI_VDEV_PPM_MAX == INFINI_PPM);
+static_assert(INFINI_VDEV_RATE_MAX == INFINI_RATE_MAX);
+static_assert(INFINI_VDEV_BURST_MAX == INFINI_BURST_MAX);
+static_assert(INFINI_VDEV_CLASS_LATENCY == (int)INFINI_SCHED_LATENCY);
+static_assert(INFINI_VDEV_CLASS_NORMAL == (int)INFINI_SCHED_NORMAL);
+static_assert(INFINI_VDEV_CLASS_BATCH == (int)INFINI_SCHED_BATCH);
 static_assert(INFINI_NAME_MAX == INFINI_NAME_LEN_MAX + 1);
 
 static struct genl_family infini_netlink_family;
@@ -38,7 +44,7 @@ static void infini_netlink_explain(struct netlink_ext_ack *extack,
 				   const struct infini_reason *reason)
 {
 	if (reason->text[0])
-		NL_SET_ERR_MSG_FMT(extack, "%.*s", NETLINK_MAX_FMTMSG_LEN - 1, reason->text);
+		infini_ext_ack(extack, reason->plain, reason->text);
 }
 
 static int infini_netlink_put_kind(struct sk_buff *skb, const struct infini_memory_kind *kind)
@@ -56,34 +62,32 @@ static int infini_netlink_put_kind(struct sk_buff *skb, const struct infini_memo
 	return 0;
 }
 
-/* What the vdevs of a device use together. */
-static void infini_netlink_sum_locked(struct infini_device *device, u64 *used, u64 *occupancy,
-				      struct infini_vdev_snapshot *snap)
+/* What the vdevs of a device used of its time, together. */
+static u64 infini_netlink_occupancy_locked(struct infini_device *device,
+					   struct infini_vdev_snapshot *snap)
 {
 	struct infini_vdev *vdev;
 	unsigned long id;
+	u64 occupancy;
 
 	lockdep_assert_held(&infini_registry_lock);
-	*used = 0;
 	spin_lock_irq(&device->lock);
-	*occupancy = device->past_occupancy_ns;
+	occupancy = device->past_occupancy_ns;
 	spin_unlock_irq(&device->lock);
 	xa_for_each(&infini_vdevs, id, vdev) {
 		if (vdev->device != device)
 			continue;
 		infini_vdev_snapshot(vdev, snap);
-		*used += snap->stats.memory_used_bytes;
-		*occupancy += snap->stats.occupancy_ns;
+		occupancy += snap->stats.occupancy_ns;
 	}
+	return occupancy;
 }
 
 static int infini_netlink_put_device_locked(struct sk_buff *skb, struct infini_device *device,
 					    struct infini_vdev_snapshot *snap)
 {
-	u64 used, occupancy;
 	u32 i;
 
-	infini_netlink_sum_locked(device, &used, &occupancy, snap);
 	if (nla_put_u32(skb, INFINI_A_DEVICE_ID, device->id) ||
 	    nla_put_string(skb, INFINI_A_DEVICE_NAME, device->name) ||
 	    nla_put_string(skb, INFINI_A_DEVICE_BACKEND, device->backend) ||
@@ -97,10 +101,11 @@ static int infini_netlink_put_device_locked(struct sk_buff *skb, struct infini_d
 			      INFINI_A_DEVICE_PAD) ||
 	    nla_put_u64_64bit(skb, INFINI_A_DEVICE_MEMORY_PROMISED_BYTES, device->promised_bytes,
 			      INFINI_A_DEVICE_PAD) ||
-	    nla_put_u64_64bit(skb, INFINI_A_DEVICE_MEMORY_USED_BYTES, used,
-			      INFINI_A_DEVICE_PAD) ||
-	    nla_put_u64_64bit(skb, INFINI_A_DEVICE_OCCUPANCY_NS, occupancy,
-			      INFINI_A_DEVICE_PAD))
+	    nla_put_u64_64bit(skb, INFINI_A_DEVICE_MEMORY_USED_BYTES,
+			      atomic64_read(&device->memory_used_bytes), INFINI_A_DEVICE_PAD) ||
+	    nla_put_u64_64bit(skb, INFINI_A_DEVICE_OCCUPANCY_NS,
+			      infini_netlink_occupancy_locked(device, snap), INFINI_A_DEVICE_PAD) ||
+	    nla_put_u32(skb, INFINI_A_DEVICE_FLOORS_PPM, device->floors_ppm))
 		return -EMSGSIZE;
 	for (i = 0; i < device->nr_kinds; i++)
 		if (infini_netlink_put_kind(skb, &device->kinds[i]))
@@ -137,6 +142,8 @@ static const struct {
 	FIELD(BUFFERS, buffers),
 	FIELD(PROGRAMS, programs),
 	FIELD(EXECUTOR_GENERATION, executor_generation),
+	FIELD(THROTTLED_NS, throttled_ns),
+	FIELD(THROTTLES, throttles),
 #undef FIELD
 };
 
@@ -161,6 +168,21 @@ static int infini_netlink_put_stats(struct sk_buff *skb, const struct infini_vde
 	return 0;
 }
 
+static int infini_netlink_put_limits(struct sk_buff *skb,
+				     const struct infini_sched_limits *limits)
+{
+	if (nla_put_u32(skb, INFINI_A_VDEV_WEIGHT, limits->weight) ||
+	    nla_put_u64_64bit(skb, INFINI_A_VDEV_QUANTUM_NS, limits->quantum_ns,
+			      INFINI_A_VDEV_PAD) ||
+	    nla_put_u32(skb, INFINI_A_VDEV_CLASS, limits->sched_class) ||
+	    nla_put_u32(skb, INFINI_A_VDEV_CAP_PPM, limits->cap_ppm) ||
+	    nla_put_u32(skb, INFINI_A_VDEV_FLOOR_PPM, limits->floor_ppm) ||
+	    nla_put_u64_64bit(skb, INFINI_A_VDEV_TOKENS_PER_S, limits->rate, INFINI_A_VDEV_PAD) ||
+	    nla_put_u64_64bit(skb, INFINI_A_VDEV_TOKEN_BURST, limits->burst, INFINI_A_VDEV_PAD))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int infini_netlink_put_vdev(struct sk_buff *skb, struct infini_vdev *vdev,
 				   struct infini_vdev_snapshot *snap)
 {
@@ -169,9 +191,7 @@ static int infini_netlink_put_vdev(struct sk_buff *skb, struct infini_vdev *vdev
 	    nla_put_string(skb, INFINI_A_VDEV_NAME, vdev->name) ||
 	    nla_put_u32(skb, INFINI_A_VDEV_DEVICE_ID, snap->device_id) ||
 	    nla_put_string(skb, INFINI_A_VDEV_DEVICE_NAME, vdev->device->name) ||
-	    nla_put_u32(skb, INFINI_A_VDEV_WEIGHT, snap->weight) ||
-	    nla_put_u64_64bit(skb, INFINI_A_VDEV_QUANTUM_NS, snap->quantum_ns,
-			      INFINI_A_VDEV_PAD) ||
+	    infini_netlink_put_limits(skb, &snap->limits) ||
 	    nla_put_u64_64bit(skb, INFINI_A_VDEV_MEMORY_LIMIT_BYTES, snap->memory_limit_bytes,
 			      INFINI_A_VDEV_PAD) ||
 	    nla_put_u32(skb, INFINI_A_VDEV_UID, from_kuid_munged(&init_user_ns, snap->uid)) ||
@@ -398,11 +418,8 @@ static int infini_netlink_owner(struct genl_info *info, struct infini_vdev_confi
 	return 0;
 }
 
-static int infini_netlink_config(struct genl_info *info, struct infini_vdev_config *config)
+static void infini_netlink_limits(struct nlattr **attrs, struct infini_vdev_config *config)
 {
-	struct nlattr **attrs = info->attrs;
-
-	memset(config, 0, sizeof(*config));
 	if (attrs[INFINI_A_VDEV_WEIGHT]) {
 		config->weight = nla_get_u32(attrs[INFINI_A_VDEV_WEIGHT]);
 		config->set |= INFINI_VDEV_HAS_WEIGHT;
@@ -411,6 +428,34 @@ static int infini_netlink_config(struct genl_info *info, struct infini_vdev_conf
 		config->quantum_ns = nla_get_u64(attrs[INFINI_A_VDEV_QUANTUM_NS]);
 		config->set |= INFINI_VDEV_HAS_QUANTUM;
 	}
+	if (attrs[INFINI_A_VDEV_CLASS]) {
+		config->sched_class = nla_get_u32(attrs[INFINI_A_VDEV_CLASS]);
+		config->set |= INFINI_VDEV_HAS_CLASS;
+	}
+	if (attrs[INFINI_A_VDEV_CAP_PPM]) {
+		config->cap_ppm = nla_get_u32(attrs[INFINI_A_VDEV_CAP_PPM]);
+		config->set |= INFINI_VDEV_HAS_CAP;
+	}
+	if (attrs[INFINI_A_VDEV_FLOOR_PPM]) {
+		config->floor_ppm = nla_get_u32(attrs[INFINI_A_VDEV_FLOOR_PPM]);
+		config->set |= INFINI_VDEV_HAS_FLOOR;
+	}
+	if (attrs[INFINI_A_VDEV_TOKENS_PER_S]) {
+		config->tokens_per_s = nla_get_u64(attrs[INFINI_A_VDEV_TOKENS_PER_S]);
+		config->set |= INFINI_VDEV_HAS_RATE;
+	}
+	if (attrs[INFINI_A_VDEV_TOKEN_BURST]) {
+		config->token_burst = nla_get_u64(attrs[INFINI_A_VDEV_TOKEN_BURST]);
+		config->set |= INFINI_VDEV_HAS_BURST;
+	}
+}
+
+static int infini_netlink_config(struct genl_info *info, struct infini_vdev_config *config)
+{
+	struct nlattr **attrs = info->attrs;
+
+	memset(config, 0, sizeof(*config));
+	infini_netlink_limits(attrs, config);
 	if (attrs[INFINI_A_VDEV_MEMORY_LIMIT_BYTES]) {
 		config->memory_limit_bytes = nla_get_u64(attrs[INFINI_A_VDEV_MEMORY_LIMIT_BYTES]);
 		config->set |= INFINI_VDEV_HAS_MEMORY;
@@ -420,6 +465,7 @@ static int infini_netlink_config(struct genl_info *info, struct infini_vdev_conf
 		config->set |= INFINI_VDEV_HAS_MODE;
 	}
 	config->no_node = nla_get_flag(attrs[INFINI_A_VDEV_NO_NODE]);
+	config->overcommit = nla_get_flag(attrs[INFINI_A_VDEV_OVERCOMMIT]);
 	return infini_netlink_owner(info, config);
 }
 
@@ -470,8 +516,8 @@ int infini_nl_vdev_set_doit(struct sk_buff *skb, struct genl_info *info)
 	err = infini_netlink_config(info, &config);
 	if (!err)
 		err = infini_vdev_set(vdev, &config, &reason);
-	if (err)
-		infini_netlink_explain(info->extack, &reason);
+	/* A success may carry a warning. */
+	infini_netlink_explain(info->extack, &reason);
 	infini_vdev_put(vdev);
 	return err;
 }

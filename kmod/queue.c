@@ -174,6 +174,7 @@ void infini_queue_update_locked(struct infini_queue *queue, u64 now)
 	ready = queue->next <= queue->submitted &&
 		(!queue->nr_held || queue->held_last < queue->next);
 	infini_sched_queue_ready(&vdev->device->sched, &vdev->sched, &queue->sched, ready, now);
+	infini_vdev_tell_throttle_locked(vdev);
 }
 
 void infini_queue_cancel_waiting(struct infini_queue *queue, int status)

@@ -134,6 +134,31 @@ TRACE_EVENT(infini_tokens,
 		  __entry->generated, __entry->request, __entry->occupancy_ns)
 );
 
+/* until_ns: when it may run again, as things stand. over_rate: it owes tokens, else its cap. */
+TRACE_EVENT(infini_vdev_throttle,
+	TP_PROTO(struct infini_vdev *vdev),
+	TP_ARGS(vdev),
+	TP_STRUCT__entry(
+		__field(u32, device)
+		__field(u32, vdev)
+		__field(u64, throttles)
+		__field(u64, since_ns)
+		__field(u64, until_ns)
+		__field(u32, over_rate)
+	),
+	TP_fast_assign(
+		__entry->device = vdev->device->id;
+		__entry->vdev = vdev->id;
+		__entry->throttles = vdev->sched.throttles;
+		__entry->since_ns = vdev->sched.throttled_since_ns;
+		__entry->until_ns = vdev->sched.throttle_node.key;
+		__entry->over_rate = vdev->sched.limits.rate && vdev->sched.tokens.level < 0;
+	),
+	TP_printk("device=%u vdev=%u throttles=%llu since_ns=%llu until_ns=%llu over_rate=%u",
+		  __entry->device, __entry->vdev, __entry->throttles, __entry->since_ns,
+		  __entry->until_ns, __entry->over_rate)
+);
+
 TRACE_EVENT(infini_buffer_charge,
 	TP_PROTO(struct infini_vdev *vdev, struct infini_buffer *buffer, s64 bytes),
 	TP_ARGS(vdev, buffer, bytes),

@@ -8,6 +8,7 @@
 #include <linux/uidgid.h>
 
 #include "infini.h"
+#include "trace.h"
 
 DEFINE_XARRAY_ALLOC1(infini_vdevs);
 static u32 infini_vdev_next;
@@ -75,34 +76,94 @@ static void infini_vdev_peak(struct infini_vdev *vdev, s64 used)
 			break;
 }
 
-/* -ENOSPC when the limit would be passed. */
-int infini_vdev_charge(struct infini_vdev *vdev, u64 bytes)
+/* Add @bytes to what is @used, unless that is more than @limit then. */
+static bool infini_charge(atomic64_t *used, u64 limit, u64 bytes, s64 *now)
 {
-	s64 used = atomic64_read(&vdev->memory_used_bytes);
-	u64 limit = READ_ONCE(vdev->memory_limit_bytes);
+	s64 before = atomic64_read(used);
 
 	do {
-		if (bytes > limit || used > (s64)(limit - bytes)) {
-			atomic64_inc(&vdev->memory_failed);
-			return -ENOSPC;
-		}
-	} while (!atomic64_try_cmpxchg(&vdev->memory_used_bytes, &used, used + (s64)bytes));
-	infini_vdev_peak(vdev, used + (s64)bytes);
+		if (bytes > limit || before > (s64)(limit - bytes))
+			return false;
+	} while (!atomic64_try_cmpxchg(used, &before, before + (s64)bytes));
+	*now = before + (s64)bytes;
+	return true;
+}
+
+/*
+ * -ENOSPC when the limit would be passed, or the device has no room: its vdevs' limits may add up
+ * to more than it has, and then who comes first is served first.
+ */
+int infini_vdev_charge(struct infini_vdev *vdev, u64 bytes)
+{
+	struct infini_device *device = vdev->device;
+	s64 used, on_device;
+
+	if (!infini_charge(&vdev->memory_used_bytes, READ_ONCE(vdev->memory_limit_bytes), bytes,
+			   &used))
+		goto err_failed;
+	if (!infini_charge(&device->memory_used_bytes, READ_ONCE(device->memory_bytes), bytes,
+			   &on_device))
+		goto err_vdev;
+	infini_vdev_peak(vdev, used);
 	return 0;
+
+err_vdev:
+	atomic64_sub(bytes, &vdev->memory_used_bytes);
+err_failed:
+	atomic64_inc(&vdev->memory_failed);
+	return -ENOSPC;
 }
 
 void infini_vdev_uncharge(struct infini_vdev *vdev, u64 bytes)
 {
 	atomic64_sub(bytes, &vdev->memory_used_bytes);
+	atomic64_sub(bytes, &vdev->device->memory_used_bytes);
 }
 
-/* The worker says that it holds @bytes beside its buffers: the vdev's, whatever the limit says. */
+/*
+ * The worker says that it holds @bytes beside its buffers: the vdev's, whatever the limit says. Of
+ * the device they count up to the limit: what one worker says takes nothing that another vdev was
+ * promised.
+ */
 void infini_vdev_charge_held(struct infini_vdev *vdev, u64 bytes)
 {
-	s64 change = (s64)bytes - (s64)vdev->held_bytes;
+	u64 other = atomic64_read(&vdev->memory_used_bytes) - (s64)vdev->held_bytes;
+	u64 limit = READ_ONCE(vdev->memory_limit_bytes);
+	u64 on_device = min(bytes, limit > other ? limit - other : 0);
 
+	/* An executor says so with every EXCHANGE; as a rule nothing has changed. */
+	if (on_device != vdev->held_device_bytes)
+		atomic64_add((s64)on_device - (s64)vdev->held_device_bytes,
+			     &vdev->device->memory_used_bytes);
+	vdev->held_device_bytes = on_device;
+	if (bytes == vdev->held_bytes)
+		return;
+	infini_vdev_peak(vdev, atomic64_add_return((s64)bytes - (s64)vdev->held_bytes,
+						   &vdev->memory_used_bytes));
 	vdev->held_bytes = bytes;
-	infini_vdev_peak(vdev, atomic64_add_return(change, &vdev->memory_used_bytes));
+}
+
+/* ---- token rate, throttling ---- */
+
+bool infini_vdev_over_rate(struct infini_vdev *vdev)
+{
+	unsigned long flags;
+	bool over;
+
+	spin_lock_irqsave(&vdev->device->lock, flags);
+	over = infini_sched_over_rate(&vdev->sched, ktime_get_ns());
+	spin_unlock_irqrestore(&vdev->device->lock, flags);
+	return over;
+}
+
+/* To be called where a vdev with work may just have come to be kept from running. */
+void infini_vdev_tell_throttle_locked(struct infini_vdev *vdev)
+{
+	lockdep_assert_held(&vdev->device->lock);
+	if (vdev->throttles_told == vdev->sched.throttles)
+		return;
+	vdev->throttles_told = vdev->sched.throttles;
+	trace_infini_vdev_throttle(vdev);
 }
 
 /* ---- who may open ---- */
@@ -220,54 +281,15 @@ void infini_vdev_fail(struct infini_vdev *vdev, int status)
 
 /* ---- administration ---- */
 
-static int infini_vdev_check(const struct infini_vdev_config *config, struct infini_reason *reason)
+static void infini_vdev_promised(const struct infini_vdev *vdev, struct infini_promise *promise)
 {
-	if ((config->set & INFINI_VDEV_HAS_WEIGHT) &&
-	    (config->weight < INFINI_WEIGHT_MIN || config->weight > INFINI_WEIGHT_MAX)) {
-		snprintf(reason->text, sizeof(reason->text), "weight %u is not in %u..%u",
-			 config->weight, INFINI_WEIGHT_MIN, INFINI_WEIGHT_MAX);
-		return -EINVAL;
-	}
-	if ((config->set & INFINI_VDEV_HAS_QUANTUM) &&
-	    (config->quantum_ns < INFINI_QUANTUM_MIN_NS ||
-	     config->quantum_ns > INFINI_QUANTUM_MAX_NS)) {
-		snprintf(reason->text, sizeof(reason->text), "quantum %llu ns is not in %llu..%llu",
-			 config->quantum_ns, INFINI_QUANTUM_MIN_NS, INFINI_QUANTUM_MAX_NS);
-		return -EINVAL;
-	}
-	if ((config->set & INFINI_VDEV_HAS_MODE) && (config->mode & ~0777)) {
-		snprintf(reason->text, sizeof(reason->text), "mode 0%o is not in 0..0777",
-			 config->mode);
-		return -EINVAL;
-	}
-	if ((config->set & INFINI_VDEV_HAS_MEMORY) &&
-	    (!config->memory_limit_bytes || config->memory_limit_bytes > S64_MAX)) {
-		snprintf(reason->text, sizeof(reason->text), "memory limit of %llu bytes",
-			 config->memory_limit_bytes);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/* Move the device's promise from @from to @to bytes. */
-static int infini_vdev_promise(struct infini_device *device, u64 from, u64 to,
-			       struct infini_reason *reason)
-{
-	u64 left = device->memory_bytes - (device->promised_bytes - from);
-
-	lockdep_assert_held(&infini_registry_lock);
-	if (to > left) {
-		snprintf(reason->text, sizeof(reason->text),
-			 "memory %llu MiB exceeds the %llu MiB left on device %s",
-			 to >> 20, left >> 20, device->name);
-		return -ENOSPC;
-	}
-	device->promised_bytes += to - from;
-	return 0;
+	promise->limits = vdev->sched.limits;
+	promise->memory_bytes = vdev->memory_limit_bytes;
 }
 
 static struct infini_vdev *infini_vdev_new(const char *name, struct infini_device *device,
-					   const struct infini_vdev_config *config)
+					   const struct infini_vdev_config *config,
+					   const struct infini_promise *promise)
 {
 	struct infini_vdev *vdev = kzalloc(sizeof(*vdev), GFP_KERNEL_ACCOUNT);
 
@@ -281,16 +303,12 @@ static struct infini_vdev *infini_vdev_new(const char *name, struct infini_devic
 	vdev->uid = config->set & INFINI_VDEV_HAS_OWNER ? config->uid : GLOBAL_ROOT_UID;
 	vdev->gid = config->set & INFINI_VDEV_HAS_OWNER ? config->gid : GLOBAL_ROOT_GID;
 	vdev->mode = config->set & INFINI_VDEV_HAS_MODE ? config->mode : 0600;
-	vdev->memory_limit_bytes = config->memory_limit_bytes;
+	vdev->memory_limit_bytes = promise->memory_bytes;
 	xa_init_flags(&vdev->buffers, XA_FLAGS_ALLOC1);
 	xa_init_flags(&vdev->programs, XA_FLAGS_ALLOC1);
 	INIT_LIST_HEAD(&vdev->notices);
 	INIT_DELAYED_WORK(&vdev->no_executor_work, infini_vdev_no_executor);
-	infini_sched_vdev_init(&vdev->sched,
-			       config->set & INFINI_VDEV_HAS_WEIGHT ? config->weight :
-								      INFINI_WEIGHT_DEFAULT,
-			       config->set & INFINI_VDEV_HAS_QUANTUM ? config->quantum_ns :
-								       INFINI_QUANTUM_DEFAULT_NS);
+	infini_sched_vdev_init(&device->sched, &vdev->sched, &promise->limits);
 	return vdev;
 }
 
@@ -322,27 +340,27 @@ static int infini_vdev_create_locked(const char *name, const char *device_name,
 				     const struct infini_vdev_config *config,
 				     struct infini_vdev **out, struct infini_reason *reason)
 {
+	struct infini_promise nothing = { }, promise;
 	struct infini_device *device;
 	struct infini_vdev *vdev;
 	int err;
 
 	device = infini_vdev_device_locked(device_name);
 	if (!device) {
-		snprintf(reason->text, sizeof(reason->text), "no device \"%s\"", device_name);
+		infini_say(reason, "no such device", "no device \"%s\"", device_name);
 		return -ENODEV;
 	}
 	if (infini_vdev_named_locked(name)) {
-		snprintf(reason->text, sizeof(reason->text), "vdev \"%s\" exists", name);
+		infini_say(reason, "a vdev of that name exists", "vdev \"%s\" exists", name);
 		return -EEXIST;
 	}
-	err = infini_vdev_promise(device, 0, config->memory_limit_bytes, reason);
+	infini_limits_default(&nothing.limits);
+	err = infini_admit(device, config, &nothing, &promise, reason);
 	if (err)
 		return err;
-	vdev = infini_vdev_new(name, device, config);
-	if (!vdev) {
-		err = -ENOMEM;
-		goto err_promise;
-	}
+	vdev = infini_vdev_new(name, device, config, &promise);
+	if (!vdev)
+		return -ENOMEM;
 	/* Reserved first: a vdev is visible once it is complete. */
 	err = xa_alloc_cyclic(&infini_vdevs, &vdev->id, NULL, XA_LIMIT(1, INFINI_VDEVS_MAX),
 			      &infini_vdev_next, GFP_KERNEL_ACCOUNT);
@@ -359,6 +377,7 @@ static int infini_vdev_create_locked(const char *name, const char *device_name,
 	}
 	infini_device_get(device);
 	device->nr_vdevs++;
+	infini_promise_move(device, NULL, &promise);
 	xa_store(&infini_vdevs, vdev->id, vdev, GFP_KERNEL_ACCOUNT);
 	*out = infini_vdev_get(vdev);
 	return 0;
@@ -367,8 +386,6 @@ err_id:
 	xa_erase(&infini_vdevs, vdev->id);
 err_vdev:
 	kfree(vdev);
-err_promise:
-	device->promised_bytes -= config->memory_limit_bytes;
 	return err;
 }
 
@@ -380,7 +397,8 @@ err_promise:
  * @vdev: out, referenced
  * @reason: out: words for a refusal
  *
- * Return: 0; -EEXIST, -ENODEV no such device, -ENOSPC over the device's memory, -EINVAL, -ENOMEM.
+ * Return: 0; -EEXIST, -ENODEV no such device, -ENOSPC more memory or floor than the device has
+ * left, -EINVAL, -ENOMEM.
  */
 int infini_vdev_create(const char *name, const char *device,
 		       const struct infini_vdev_config *config, struct infini_vdev **vdev,
@@ -389,17 +407,14 @@ int infini_vdev_create(const char *name, const char *device,
 	int err;
 
 	if (!infini_name_valid(name)) {
-		snprintf(reason->text, sizeof(reason->text),
-			 "a name takes letters, digits and . _ - and is no number");
+		infini_say(reason, "a name takes letters, digits and . _ - and is no number",
+			   "name \"%s\": takes letters, digits and . _ - and is no number", name);
 		return -EINVAL;
 	}
 	if (!(config->set & INFINI_VDEV_HAS_MEMORY)) {
-		snprintf(reason->text, sizeof(reason->text), "a memory limit is needed");
+		infini_say(reason, "a memory limit is needed", "a memory limit is needed");
 		return -EINVAL;
 	}
-	err = infini_vdev_check(config, reason);
-	if (err)
-		return err;
 	mutex_lock(&infini_registry_lock);
 	err = infini_vdev_create_locked(name, device, config, vdev, reason);
 	mutex_unlock(&infini_registry_lock);
@@ -408,30 +423,15 @@ int infini_vdev_create(const char *name, const char *device,
 	return err;
 }
 
-/* Change a live vdev; what is set holds from the next dispatch, allocation or open. */
-int infini_vdev_set(struct infini_vdev *vdev, const struct infini_vdev_config *config,
-		    struct infini_reason *reason)
+static void infini_vdev_change(struct infini_vdev *vdev, const struct infini_vdev_config *config,
+			       const struct infini_promise *promise)
 {
 	struct infini_device *device = vdev->device;
 	unsigned long flags;
-	int err;
+	u64 now;
 
-	err = infini_vdev_check(config, reason);
-	if (err)
-		return err;
-	mutex_lock(&infini_registry_lock);
-	mutex_lock(&vdev->lock);
-	if (vdev->dead) {
-		err = -ENOENT;
-		goto out;
-	}
-	if (config->set & INFINI_VDEV_HAS_MEMORY) {
-		err = infini_vdev_promise(device, vdev->memory_limit_bytes,
-					  config->memory_limit_bytes, reason);
-		if (err)
-			goto out;
-		WRITE_ONCE(vdev->memory_limit_bytes, config->memory_limit_bytes);
-	}
+	lockdep_assert_held(&vdev->lock);
+	WRITE_ONCE(vdev->memory_limit_bytes, promise->memory_bytes);
 	if (config->set & INFINI_VDEV_HAS_OWNER) {
 		vdev->uid = config->uid;
 		vdev->gid = config->gid;
@@ -440,14 +440,46 @@ int infini_vdev_set(struct infini_vdev *vdev, const struct infini_vdev_config *c
 		vdev->mode = config->mode;
 
 	spin_lock_irqsave(&device->lock, flags);
-	infini_sched_vdev_set(&device->sched, &vdev->sched,
-			      config->set & INFINI_VDEV_HAS_WEIGHT ? config->weight :
-								     vdev->sched.se.weight,
-			      config->set & INFINI_VDEV_HAS_QUANTUM ? config->quantum_ns :
-								      vdev->sched.se.slice_ns,
-			      ktime_get_ns());
-	infini_device_schedule_locked(device, ktime_get_ns());
+	now = ktime_get_ns();
+	if (memcmp(&promise->limits, &vdev->sched.limits, sizeof(promise->limits))) {
+		infini_sched_vdev_set(&device->sched, &vdev->sched, &promise->limits, now);
+		infini_vdev_tell_throttle_locked(vdev);
+		infini_device_schedule_locked(device, now);
+	}
 	spin_unlock_irqrestore(&device->lock, flags);
+}
+
+/**
+ * infini_vdev_set - change a live vdev
+ * @vdev: which
+ * @config: what is set holds from the next dispatch, allocation or open
+ * @reason: out: words for a refusal, or what to know though it was done
+ *
+ * Return: 0; -ENOENT deleted, -ENOSPC, -EINVAL: then nothing has changed.
+ */
+int infini_vdev_set(struct infini_vdev *vdev, const struct infini_vdev_config *config,
+		    struct infini_reason *reason)
+{
+	struct infini_device *device = vdev->device;
+	struct infini_promise from, to;
+	u64 used;
+	int err;
+
+	mutex_lock(&infini_registry_lock);
+	mutex_lock(&vdev->lock);
+	if (vdev->dead) {
+		err = -ENOENT;
+		goto out;
+	}
+	infini_vdev_promised(vdev, &from);
+	err = infini_admit(device, config, &from, &to, reason);
+	if (err)
+		goto out;
+	infini_promise_move(device, &from, &to);
+	infini_vdev_change(vdev, config, &to);
+	used = atomic64_read(&vdev->memory_used_bytes);
+	if ((config->set & INFINI_VDEV_HAS_MEMORY) && to.memory_bytes < used)
+		infini_say_lowered(to.memory_bytes, used, reason);
 out:
 	mutex_unlock(&vdev->lock);
 	mutex_unlock(&infini_registry_lock);
@@ -472,6 +504,7 @@ static void infini_vdev_revoke_clients(struct infini_vdev *vdev)
 static int infini_vdev_unlink(struct infini_vdev *vdev, bool force, struct infini_reason *reason)
 {
 	struct infini_device *device = vdev->device;
+	struct infini_promise promise;
 	unsigned long flags;
 	int err = 0;
 
@@ -480,15 +513,16 @@ static int infini_vdev_unlink(struct infini_vdev *vdev, bool force, struct infin
 	if (vdev->dead) {
 		err = -ENOENT;
 	} else if (vdev->nr_clients && !force) {
-		snprintf(reason->text, sizeof(reason->text), "%u clients have it open",
-			 vdev->nr_clients);
+		infini_say(reason, "clients have it open", "%u clients have it open",
+			   vdev->nr_clients);
 		err = -EBUSY;
 	} else {
 		spin_lock_irqsave(&device->lock, flags);
 		vdev->dead = true;
 		spin_unlock_irqrestore(&device->lock, flags);
 		xa_erase(&infini_vdevs, vdev->id);
-		device->promised_bytes -= vdev->memory_limit_bytes;
+		infini_vdev_promised(vdev, &promise);
+		infini_promise_move(device, &promise, NULL);
 	}
 	mutex_unlock(&vdev->lock);
 	mutex_unlock(&infini_registry_lock);
@@ -563,12 +597,13 @@ void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot 
 	now = ktime_get_ns();
 	if (vdev->sched.running)
 		infini_sched_charge(&device->sched, &vdev->sched, now);
-	snap->weight = vdev->sched.se.weight;
-	snap->quantum_ns = vdev->sched.se.slice_ns;
+	snap->limits = vdev->sched.limits;
 	infini_vdev_snapshot_executor(vdev, snap);
 	stats->occupancy_ns = vdev->sched.occupancy_ns;
 	stats->runnable_ns = infini_sched_runnable_ns(&vdev->sched, now);
 	stats->slices = vdev->sched.slices;
+	stats->throttled_ns = infini_sched_throttled_ns(&vdev->sched, now);
+	stats->throttles = vdev->sched.throttles;
 	stats->queue_wait_ns = count->queue_wait_ns;
 	stats->jobs_submitted = count->jobs_submitted;
 	stats->jobs_completed = count->jobs_completed;

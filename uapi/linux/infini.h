@@ -70,6 +70,9 @@ enum infini_role {
 #define INFINI_FEAT_OUTPUTS		(1ULL << 6)
 #define INFINI_FEAT_ASK			(1ULL << 7)
 #define INFINI_FEAT_DMABUF		(1ULL << 8)	/* reserved, never set so far */
+#define INFINI_FEAT_LIMITS		(1ULL << 9)	/* VDEV_INFO and VDEV_STATS know class, cap,
+							 * floor, token rate and throttling */
+#define INFINI_FEAT_RATE_NOWAIT		(1ULL << 10)	/* INFINI_SUBMIT_F_RATE_NOWAIT */
 
 /**
  * struct infini_query - what this module can do; on every kind of file
@@ -187,6 +190,12 @@ struct infini_memory_kind {
  * @device_name: out
  * @backend: out: "ggml", "null", …
  * @description: out: of the device, for people
+ * @vdev_class: out: 0 latency, 1 normal, 2 batch: enum infini_vdev_class of infini_netlink.h
+ * @cap_ppm: out: most of the device's time that the vdev gets, in millionths; 1000000 for no cap
+ * @floor_ppm: out: least that it gets while it has work; 0 for none
+ * @pad: out: 0
+ * @tokens_per_s: out: evaluated and generated together; 0 for no limit
+ * @token_burst: out: tokens beyond the rate after a pause; 0 for one second's
  */
 struct infini_vdev_info {
 	__u32 size;
@@ -207,6 +216,12 @@ struct infini_vdev_info {
 	__u8 device_name[INFINI_NAME_MAX];
 	__u8 backend[INFINI_NAME_MAX];
 	__u8 description[64];
+	__u32 vdev_class;
+	__u32 cap_ppm;
+	__u32 floor_ppm;
+	__u32 pad;
+	__aligned_u64 tokens_per_s;
+	__aligned_u64 token_burst;
 };
 
 /*
@@ -235,13 +250,15 @@ struct infini_vdev_info {
  * @bytes_out: out: outputs and COPYs to SHARED buffers
  * @memory_used_bytes: out
  * @memory_peak_bytes: out
- * @memory_failed: out: allocations refused by the limit
+ * @memory_failed: out: allocations refused by the limit or by a device without room
  * @clients: out: now
  * @queues: out: now
  * @buffers: out: now; buffers still mapped after their handle is gone count
  * @programs: out: now
  * @executor_generation: out: how many executors have attached so far
  * @queue_wait_hist: out: pointer to __u64[INFINI_HIST_BUCKETS] or 0
+ * @throttled_ns: out: time a cap or a token rate kept the vdev from running though it had work
+ * @throttles: out: how often
  */
 struct infini_vdev_stats {
 	__u32 size;
@@ -269,6 +286,8 @@ struct infini_vdev_stats {
 	__aligned_u64 programs;
 	__aligned_u64 executor_generation;
 	__aligned_u64 queue_wait_hist;
+	__aligned_u64 throttled_ns;
+	__aligned_u64 throttles;
 };
 
 #define INFINI_QUEUE_F_EVENTFD	(1 << 0)	/* signal @eventfd once per completed job */
@@ -331,7 +350,8 @@ enum infini_buffer_type {
  *
  * A DEVICE buffer of a kind that is not UNIFIED is allocated by the executor: the call then waits
  * for it, at most until EHOSTDOWN.
- * Errors: ENOSPC over the vdev's memory limit or max_buffers; ENOMEM.
+ * Errors: ENOSPC over the vdev's memory limit, over what an overcommitted device has left, or
+ * over max_buffers; ENOMEM.
  */
 struct infini_buffer_create {
 	__u32 size;
@@ -482,6 +502,8 @@ struct infini_job {
 };
 
 #define INFINI_SUBMIT_F_WAIT	(1 << 0)	/* wait for the last job accepted */
+#define INFINI_SUBMIT_F_RATE_NOWAIT (1 << 1)	/* EDQUOT at once, nothing accepted, while the vdev
+						 * has used more tokens than its rate allows */
 
 /**
  * struct infini_submit - hand a batch of jobs to a queue
@@ -604,8 +626,8 @@ enum infini_yield_level {
  * @description: for people
  *
  * A device that went offline keeps its vdevs; registering its name again brings it and them back
- * under the same id. Errors: EEXIST the name is online; ENOSPC @memory_bytes is less than its
- * vdevs were promised; EPERM.
+ * under the same id. Errors: EEXIST the name is online; ENOSPC @memory_bytes is less than before
+ * and less than its vdevs were promised; EPERM.
  */
 struct infini_device_register {
 	__u32 size;

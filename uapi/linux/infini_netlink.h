@@ -5,8 +5,12 @@
  * CAP_SYS_ADMIN in the initial user namespace, and so does joining the group "events".
  *
  * An object is named by its name or, without one, by its id. Values of 64 bits are in units that
- * their names end with; times are of CLOCK_MONOTONIC. A refused request carries a sentence in its
- * extended ack.
+ * their names end with; times are of CLOCK_MONOTONIC. Parts of a device's time are in millionths
+ * (ppm) of the time of all its slots. A refused request changes nothing and carries a sentence in
+ * its extended ack; one that was carried out may carry a warning there.
+ *
+ * Errors: EINVAL a value is not in the range that its constants give; ENOSPC the device has
+ * promised that memory or floor to others.
  */
 #ifndef _UAPI_LINUX_INFINI_NETLINK_H
 #define _UAPI_LINUX_INFINI_NETLINK_H
@@ -23,9 +27,20 @@
 #define INFINI_VDEV_QUANTUM_MIN_NS	100000
 #define INFINI_VDEV_QUANTUM_MAX_NS	1000000000
 #define INFINI_VDEV_QUANTUM_DEFAULT_NS	2000000
+#define INFINI_VDEV_PPM_MAX		1000000	/* All of a device's time; as a cap, none. */
+#define INFINI_VDEV_RATE_MAX		10000000	/* Tokens per second. */
+#define INFINI_VDEV_BURST_MAX		1000000000	/* Tokens. */
 #define INFINI_VDEV_MODE_MAX		511	/* Mode 0777. */
 #define INFINI_VDEV_MODE_DEFAULT	384	/* Mode 0600. */
 #define INFINI_VDEV_MEMORY_MIN_BYTES	4096
+
+/* Who goes before whom; each is served now and then whatever the others do. */
+enum infini_vdev_class {
+	/* Before all others, and takes the slot from them at once. */
+	INFINI_VDEV_CLASS_LATENCY = 0,
+	INFINI_VDEV_CLASS_NORMAL = 1,
+	INFINI_VDEV_CLASS_BATCH = 2,	/* When nobody else wants to run. */
+};
 
 /* What serves a vdev at the moment. */
 enum infini_vdev_executor {
@@ -73,11 +88,13 @@ enum {
 	INFINI_A_DEVICE_NR_VDEVS,
 	INFINI_A_DEVICE_ONLINE,
 	INFINI_A_DEVICE_MEMORY_BYTES,
-	/* Sum of the memory limits of the device's vdevs. */
+	/* Sum of the memory limits of the device's vdevs; above memory-bytes if overcommitted. */
 	INFINI_A_DEVICE_MEMORY_PROMISED_BYTES,
+	/* In use by all vdevs, deleted ones that still have clients included. */
 	INFINI_A_DEVICE_MEMORY_USED_BYTES,
 	INFINI_A_DEVICE_OCCUPANCY_NS,	/* Of all vdevs the device ever had. */
 	INFINI_A_DEVICE_KIND,
+	INFINI_A_DEVICE_FLOORS_PPM,	/* Sum of the floors of the device's vdevs. */
 
 	__INFINI_A_DEVICE_MAX,
 	INFINI_A_DEVICE_MAX = (__INFINI_A_DEVICE_MAX - 1)
@@ -110,6 +127,8 @@ enum {
 	INFINI_A_STATS_EXECUTOR_GENERATION,
 	/* INFINI_HIST_BUCKETS counters in the byte order of the machine. */
 	INFINI_A_STATS_QUEUE_WAIT_HIST,
+	INFINI_A_STATS_THROTTLED_NS,
+	INFINI_A_STATS_THROTTLES,
 
 	__INFINI_A_STATS_MAX,
 	INFINI_A_STATS_MAX = (__INFINI_A_STATS_MAX - 1)
@@ -121,19 +140,32 @@ enum {
 	INFINI_A_VDEV_NAME,	/* Letters, digits and "._-". */
 	INFINI_A_VDEV_DEVICE_ID,
 	INFINI_A_VDEV_DEVICE_NAME,
-	INFINI_A_VDEV_WEIGHT,
+	INFINI_A_VDEV_WEIGHT,	/* Against the other vdevs of its class, INFINI_VDEV_WEIGHT_*. */
+	/* A longer slice is asked to yield, INFINI_VDEV_QUANTUM_*. */
 	INFINI_A_VDEV_QUANTUM_NS,
+	/* Below what is in use it means "no further allocation". */
 	INFINI_A_VDEV_MEMORY_LIMIT_BYTES,
 	/* Owner, in the initial user namespace; uid and gid are given together. */
 	INFINI_A_VDEV_UID,
 	INFINI_A_VDEV_GID,
-	INFINI_A_VDEV_MODE,
+	INFINI_A_VDEV_MODE,	/* Of its node, at most INFINI_VDEV_MODE_MAX. */
 	INFINI_A_VDEV_MINOR,	/* Minor number of the vdev's node; -1 without a node. */
 	INFINI_A_VDEV_NO_NODE,	/* Create the vdev without a node of its own. */
 	INFINI_A_VDEV_FORCE,	/* Delete the vdev although it has clients. */
 	INFINI_A_VDEV_EXECUTOR,
 	INFINI_A_VDEV_EXECUTOR_PID,	/* In the initial PID namespace; 0 without an executor. */
 	INFINI_A_VDEV_STATS,
+	INFINI_A_VDEV_CLASS,
+	/* Most of the device's time that it gets; a second of it must hold a quantum. */
+	INFINI_A_VDEV_CAP_PPM,
+	/* Least that it gets while it has work, 0 for none; at most its cap and one slot. */
+	INFINI_A_VDEV_FLOOR_PPM,
+	/* Evaluated and generated together, 0 for no limit, else up to INFINI_VDEV_RATE_MAX. */
+	INFINI_A_VDEV_TOKENS_PER_S,
+	/* Tokens beyond the rate after a pause, up to INFINI_VDEV_BURST_MAX; 0 for a second's. */
+	INFINI_A_VDEV_TOKEN_BURST,
+	/* Allow the memory limits of a device's vdevs to add up to more than it has. */
+	INFINI_A_VDEV_OVERCOMMIT,
 
 	__INFINI_A_VDEV_MAX,
 	INFINI_A_VDEV_MAX = (__INFINI_A_VDEV_MAX - 1)
