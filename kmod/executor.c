@@ -391,6 +391,7 @@ static int infini_exchange_results(struct infini_executor *executor, struct infi
 		spin_unlock_irqrestore(&device->lock, flags);
 		return -ENODEV;
 	}
+	executor->calls++;
 	now = ktime_get_ns();
 	timed_out = vdev->count.jobs_timed_out;
 	list_splice_init(&executor->told, &told);
@@ -635,6 +636,8 @@ static int infini_executor_attach(struct infini_ucmd *ucmd)
 	/* Should this one die, what waits then gets the whole time again for the next. */
 	if (cancel_delayed_work(&vdev->no_executor_work))
 		infini_vdev_put(vdev);
+	if (READ_ONCE(vdev->sched.nr_ready))
+		infini_vdev_expect_executor(vdev);
 	trace_infini_executor_state(vdev, executor->generation, INFINI_EXECUTOR_SERVING);
 	infini_netlink_event(INFINI_EVENT_EXECUTOR_ATTACHED, device, vdev, pid_nr(executor->tgid));
 	cmd->generation = executor->generation;

@@ -83,6 +83,7 @@ extern unsigned int infini_default_timeout_ms;
 extern unsigned int infini_max_timeout_ms;
 extern unsigned int infini_grace_ms;
 extern unsigned int infini_executor_wait_ms;
+extern unsigned int infini_executor_start_ms;
 
 struct infini_vdev;
 struct infini_client;
@@ -197,6 +198,7 @@ struct infini_vdev_counters {
  * @executor: the present one, or NULL; device->lock
  * @generation: executors attached so far; device->lock
  * @wanted: EXECUTOR_WANTED has been announced; device->lock
+ * @awaited_calls: how often @executor had come to EXCHANGE when it was last expected; device->lock
  * @notices: for the executor; device->lock
  * @no_executor_work: fails what waits when no executor comes
  */
@@ -236,6 +238,7 @@ struct infini_vdev {
 	struct infini_executor *executor;
 	u64 generation;
 	bool wanted;
+	u64 awaited_calls;
 	struct list_head notices;
 	struct delayed_work no_executor_work;
 };
@@ -421,10 +424,12 @@ enum infini_executor_state {
  * @granted: holds a slot
  * @fresh: has taken no job in this slice yet
  * @waiting: inside EXCHANGE, can take work
+ * @calls: how often it came to EXCHANGE
  * @held: jobs handed out, oldest first; only the first runs
  * @running_link: in device->running while granted
  * @head_since_ns: since when the first held job has had the slot
  * @grace_until_ns: revoke then; 0 for no
+ * @ending: revocation is on its way; time does nothing to it any more
  * @told: notices handed out and not confirmed by the next EXCHANGE yet
  * @word: the yield word, in a page of its own
  * @bounce: dispatches on their way to the executor; @lock
@@ -442,12 +447,14 @@ struct infini_executor {
 	bool granted;
 	bool fresh;
 	bool waiting;
+	u64 calls;
 	struct list_head held;
 	u32 nr_held;
 	struct list_head running_link;
 	u64 head_since_ns;
 	u64 next_dispatch;
 	u64 grace_until_ns;
+	bool ending;
 	struct list_head told;
 	u64 *word;
 	struct work_struct revoke_work;
@@ -589,6 +596,7 @@ void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot 
 void infini_vdev_cancel_waiting(struct infini_vdev *vdev, int status);
 void infini_vdev_want_executor(struct infini_vdev *vdev);
 void infini_vdev_expect_executor(struct infini_vdev *vdev);
+bool infini_vdev_served_locked(const struct infini_vdev *vdev);
 void infini_vdev_delete_all(void);
 void infini_vdev_fail(struct infini_vdev *vdev, int status);
 

@@ -487,7 +487,7 @@ static int infini_queue_enqueue(struct infini_queue *queue, u32 nr)
 	smp_store_release(&queue->timeline->submitted, queue->submitted);
 	infini_queue_update_locked(queue, now);
 	infini_device_schedule_locked(device, now);
-	served = vdev->executor && vdev->executor->state == INFINI_EXECUTOR_SERVING;
+	served = infini_vdev_served_locked(vdev);
 	spin_unlock_irqrestore(&device->lock, flags);
 
 	if (!served)

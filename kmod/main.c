@@ -28,6 +28,10 @@ unsigned int infini_executor_wait_ms = 5000;
 module_param_named(executor_wait_ms, infini_executor_wait_ms, uint, 0644);
 MODULE_PARM_DESC(executor_wait_ms, "how long jobs wait for an executor to come (5000)");
 
+unsigned int infini_executor_start_ms = 60000;
+module_param_named(executor_start_ms, infini_executor_start_ms, uint, 0644);
+MODULE_PARM_DESC(executor_start_ms, "how long jobs wait for one that attached to begin (60000)");
+
 static int __init infini_init(void)
 {
 	int err;

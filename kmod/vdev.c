@@ -204,11 +204,30 @@ void infini_vdev_want_executor(struct infini_vdev *vdev)
 		infini_netlink_event(INFINI_EVENT_EXECUTOR_WANTED, device, vdev, 0);
 }
 
+static bool infini_vdev_attached_locked(const struct infini_vdev *vdev)
+{
+	lockdep_assert_held(&vdev->device->lock);
+	return vdev->executor && vdev->executor->state == INFINI_EXECUTOR_SERVING;
+}
+
+/* An executor waits for work or has some. Between two calls of EXCHANGE it may seem not to. */
+bool infini_vdev_served_locked(const struct infini_vdev *vdev)
+{
+	return infini_vdev_attached_locked(vdev) &&
+	       (vdev->executor->waiting || vdev->executor->nr_held);
+}
+
+/* Vendor libraries may take long to start, so one that attached gets more time for it. */
+static unsigned int infini_vdev_patience_locked(const struct infini_vdev *vdev)
+{
+	return infini_vdev_attached_locked(vdev) && !vdev->executor->calls ?
+	       READ_ONCE(infini_executor_start_ms) : READ_ONCE(infini_executor_wait_ms);
+}
+
 /* There is work and nobody serves it: say so, and fail it when nobody comes in time. */
 void infini_vdev_expect_executor(struct infini_vdev *vdev)
 {
 	struct infini_device *device = vdev->device;
-	unsigned long delay = msecs_to_jiffies(READ_ONCE(infini_executor_wait_ms));
 	unsigned long flags;
 	bool queued;
 
@@ -216,7 +235,11 @@ void infini_vdev_expect_executor(struct infini_vdev *vdev)
 	infini_vdev_get(vdev);
 	/* Under the lock: deletion, which cancels the work, either sees it or is seen. */
 	spin_lock_irqsave(&device->lock, flags);
-	queued = !vdev->dead && queue_delayed_work(infini_wq, &vdev->no_executor_work, delay);
+	queued = !vdev->dead &&
+		 queue_delayed_work(infini_wq, &vdev->no_executor_work,
+				    msecs_to_jiffies(infini_vdev_patience_locked(vdev)));
+	if (queued)
+		vdev->awaited_calls = vdev->executor ? vdev->executor->calls : 0;
 	spin_unlock_irqrestore(&device->lock, flags);
 	if (!queued)
 		infini_vdev_put(vdev);
@@ -242,17 +265,32 @@ static void infini_vdev_no_executor(struct work_struct *work)
 {
 	struct infini_vdev *vdev = container_of(to_delayed_work(work), struct infini_vdev,
 						no_executor_work);
+	struct infini_executor *absent = NULL;
 	unsigned long flags;
-	bool served;
+	bool attached, again = false;
 
 	spin_lock_irqsave(&vdev->device->lock, flags);
-	served = vdev->executor && vdev->executor->state == INFINI_EXECUTOR_SERVING;
+	attached = infini_vdev_attached_locked(vdev);
+	if (attached && !infini_vdev_served_locked(vdev)) {
+		again = vdev->executor->calls != vdev->awaited_calls && vdev->sched.nr_ready;
+		if (vdev->executor->calls == vdev->awaited_calls) {
+			absent = vdev->executor;
+			refcount_inc(&absent->refs);
+		}
+	}
 	/* Nobody heard of it: the next job says so again. */
 	if (!vdev->executor)
 		vdev->wanted = false;
 	spin_unlock_irqrestore(&vdev->device->lock, flags);
-	if (!served)
+	if (absent) {
+		/* What waits may still be served by the next one. */
+		infini_executor_revoke(absent);
+		infini_executor_put(absent);
+	} else if (again) {
+		infini_vdev_expect_executor(vdev);
+	} else if (!attached) {
 		infini_vdev_cancel_waiting(vdev, -EHOSTDOWN);
+	}
 	infini_vdev_put(vdev);
 }
 

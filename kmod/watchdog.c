@@ -26,6 +26,17 @@ static u64 infini_watchdog_expiry(struct infini_executor *executor, struct infin
 	return executor->head_since_ns + left;
 }
 
+/*
+ * When an executor that was given a slot must have come for a job, or NEVER. A process that is
+ * stopped sleeps in EXCHANGE as a living one does, and would keep everybody from the slot.
+ */
+static u64 infini_watchdog_absence(struct infini_executor *executor)
+{
+	if (!executor->granted || !list_empty(&executor->held))
+		return INFINI_SCHED_NEVER;
+	return executor->head_since_ns + (u64)READ_ONCE(infini_grace_ms) * NSEC_PER_MSEC;
+}
+
 /* The next moment at which something must be looked at. */
 static u64 infini_watchdog_next_locked(struct infini_device *device, u64 now)
 {
@@ -35,12 +46,14 @@ static u64 infini_watchdog_next_locked(struct infini_device *device, u64 now)
 	list_for_each_entry(executor, &device->running, running_link) {
 		struct infini_kjob *job = infini_executor_head(executor);
 
-		if (executor->state != INFINI_EXECUTOR_SERVING)
+		if (executor->state != INFINI_EXECUTOR_SERVING || executor->ending)
 			continue;
 		if (executor->grace_until_ns)
 			next = min(next, executor->grace_until_ns);
 		else if (job)
 			next = min(next, infini_watchdog_expiry(executor, job));
+		else
+			next = min(next, infini_watchdog_absence(executor));
 	}
 	return next;
 }
@@ -63,7 +76,7 @@ static void infini_watchdog_look_locked(struct infini_executor *executor, u64 no
 {
 	struct infini_kjob *job = infini_executor_head(executor);
 
-	if (executor->state != INFINI_EXECUTOR_SERVING)
+	if (executor->state != INFINI_EXECUTOR_SERVING || executor->ending)
 		return;
 	/* A cancelled job is bounded too: whoever runs it may not look at the yield word. */
 	if (job && !executor->grace_until_ns && now >= infini_watchdog_expiry(executor, job)) {
@@ -72,8 +85,11 @@ static void infini_watchdog_look_locked(struct infini_executor *executor, u64 no
 		infini_executor_doom_locked(executor, job, -ETIMEDOUT, INFINI_JOB_EV_EXPIRE);
 		executor->grace_until_ns = now + (u64)infini_grace_ms * NSEC_PER_MSEC;
 	}
+	if (!executor->grace_until_ns && now >= infini_watchdog_absence(executor))
+		executor->grace_until_ns = now;
 	if (executor->grace_until_ns && now >= executor->grace_until_ns) {
 		executor->grace_until_ns = 0;
+		executor->ending = true;
 		refcount_inc(&executor->refs);
 		if (!queue_work(infini_wq, &executor->revoke_work))
 			refcount_dec(&executor->refs);

@@ -31,6 +31,7 @@ static const struct {
 	{ "max_timeout_ms", "600000" },
 	{ "grace_ms", "5000" },
 	{ "executor_wait_ms", "5000" },
+	{ "executor_start_ms", "60000" },
 };
 
 /* ---- inside a test ---- */

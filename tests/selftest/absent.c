@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Executors that are there and do not come: what waits for them must not wait for ever. */
+#include <infini/null.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "genl.h"
+#include "infini.h"
+#include "world.h"
+
+#define MS	1000000ULL
+
+/* A process that attaches and then does nothing. */
+static pid_t attach_only(struct world *world)
+{
+	struct infini_executor_attach attach = {
+		.protocol = INFINI_PROTOCOL_VERSION,
+		.window = 1,
+	};
+	int fd = infini_executor_create(world->device, world->vdev);
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	CHECK(fd >= 0);
+	CHECK_EQ(pipe(ready), 0);
+	fflush(NULL);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(world->device);
+		if (infini_executor_attach(fd, &attach) || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(fd);
+	CHECK_EQ(read(ready[0], &byte, 1), 1);
+	return pid;
+}
+
+static void check_killed(pid_t pid)
+{
+	int status;
+
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status));
+	CHECK_EQ(WTERMSIG(status), SIGKILL);
+}
+
+/* It is ended, the next one gets the job. */
+static void attached_and_gone_quiet(void)
+{
+	struct infini_job job = job_nop();
+	struct world world;
+	uint64_t seqno;
+	uint32_t queue;
+	int status;
+	pid_t pid;
+
+	test_need_root();
+	test_param_set("executor_start_ms", 200);
+	world_make(&world, &(struct setup){ 0 });
+	pid = attach_only(&world);
+	queue = queue_make(world.client, 8);
+	seqno = submit_one(world.client, queue, &job);
+	check_killed(pid);
+	world.process = world_executor_start(&world, world.vdev, 1, &world.fake);
+	CHECK_ERR(wait_for(world.client, queue, seqno, INFINI_FOREVER, &status), 0);
+	CHECK_ERR(status, 0);
+}
+
+/* The job was there first; time begins when the executor attaches. */
+static void attached_to_waiting_work(void)
+{
+	struct infini_job job = job_nop();
+	struct world world;
+	uint64_t seqno;
+	uint32_t queue;
+	int status;
+	pid_t pid;
+
+	test_need_root();
+	test_param_set("executor_start_ms", 200);
+	test_param_set("executor_wait_ms", 1000);
+	world_make(&world, &(struct setup){ 0 });
+	queue = queue_make(world.client, 8);
+	seqno = submit_one(world.client, queue, &job);
+	pid = attach_only(&world);
+	check_killed(pid);
+	/* Nobody comes after it. */
+	CHECK_ERR(wait_for(world.client, queue, seqno, INFINI_FOREVER, &status), 0);
+	CHECK_ERR(status, -EHOSTDOWN);
+}
+
+/* A stopped process sleeps in EXCHANGE like any other: it is given the slot and never comes. */
+static void stopped_with_a_slot(void)
+{
+	struct infini_job job = job_nop();
+	struct fake *other_fake;
+	struct world world;
+	uint64_t seqno;
+	uint32_t queue, other_queue, other;
+	int status, client;
+	pid_t process;
+
+	test_need_root();
+	test_param_set("grace_ms", 300);
+	world_make(&world, &(struct setup){ .executor = WORLD_PROCESS });
+	queue = queue_make(world.client, 8);
+	CHECK_ERR(submit_wait(world.client, queue, &job, NULL), 0);
+	other = world_vdev("other", world.device_name, 16 * MIB, 0600);
+	process = world_executor_start(&world, other, 1, &other_fake);
+	client = infini_vdev_open(world.control, "other", 0);
+	CHECK(client >= 0);
+	other_queue = queue_make(client, 8);
+
+	CHECK_EQ(kill(world.process, SIGSTOP), 0);
+	CHECK_EQ(waitpid(world.process, &status, WUNTRACED), world.process);
+	seqno = submit_one(world.client, queue, &job);
+	/* The only slot is taken; it is free again when the stopped process has been ended. */
+	CHECK_ERR(submit_wait(client, other_queue, &job, NULL), 0);
+	check_killed(world.process);
+
+	world.process = world_executor_start(&world, world.vdev, 1, &world.fake);
+	CHECK_ERR(wait_for(world.client, queue, seqno, INFINI_FOREVER, &status), 0);
+	CHECK_ERR(status, 0);
+	CHECK_EQ(kill(process, SIGKILL), 0);
+	CHECK_EQ(waitpid(process, &status, 0), process);
+}
+
+static const struct test tests[] = {
+	{ "one that attaches and never comes is ended, the next one serves",
+	  attached_and_gone_quiet },
+	{ "one that attaches to waiting work has so long and no longer", attached_to_waiting_work },
+	{ "one that is stopped loses the slot it was given", stopped_with_a_slot },
+};
+
+TEST_MAIN(tests)
