@@ -80,6 +80,7 @@ static struct nla_policy infini_device_policy[INFINI_A_DEVICE_MAX + 1] = {
 	[INFINI_A_DEVICE_MEMORY_USED_BYTES] = { .type = NLA_U64 },
 	[INFINI_A_DEVICE_OCCUPANCY_NS] = { .type = NLA_U64 },
 	[INFINI_A_DEVICE_KIND] = { .type = NLA_NESTED },
+	[INFINI_A_DEVICE_FLOORS_PPM] = { .type = NLA_U32 },
 };
 
 int infini_device_parse(const struct nlmsghdr *reply, struct infini_admin_device *device)
@@ -100,6 +101,7 @@ int infini_device_parse(const struct nlmsghdr *reply, struct infini_admin_device
 	infini_attr_u64(tb[INFINI_A_DEVICE_MEMORY_PROMISED_BYTES], &device->memory_promised_bytes);
 	infini_attr_u64(tb[INFINI_A_DEVICE_MEMORY_USED_BYTES], &device->memory_used_bytes);
 	infini_attr_u64(tb[INFINI_A_DEVICE_OCCUPANCY_NS], &device->occupancy_ns);
+	infini_attr_u32(tb[INFINI_A_DEVICE_FLOORS_PPM], &device->floors_ppm);
 	infini_attr_string(tb[INFINI_A_DEVICE_NAME], device->name, sizeof(device->name));
 	infini_attr_string(tb[INFINI_A_DEVICE_BACKEND], device->backend, sizeof(device->backend));
 	infini_attr_string(tb[INFINI_A_DEVICE_DESCRIPTION], device->description,
@@ -136,6 +138,8 @@ static const struct {
 	FIELD(BUFFERS, buffers),
 	FIELD(PROGRAMS, programs),
 	FIELD(EXECUTOR_GENERATION, executor_generation),
+	FIELD(THROTTLED_NS, throttled_ns),
+	FIELD(THROTTLES, throttles),
 #undef FIELD
 };
 
@@ -181,6 +185,11 @@ static struct nla_policy infini_vdev_policy[INFINI_A_VDEV_MAX + 1] = {
 	[INFINI_A_VDEV_EXECUTOR] = { .type = NLA_U32 },
 	[INFINI_A_VDEV_EXECUTOR_PID] = { .type = NLA_U32 },
 	[INFINI_A_VDEV_STATS] = { .type = NLA_NESTED },
+	[INFINI_A_VDEV_CLASS] = { .type = NLA_U32 },
+	[INFINI_A_VDEV_CAP_PPM] = { .type = NLA_U32 },
+	[INFINI_A_VDEV_FLOOR_PPM] = { .type = NLA_U32 },
+	[INFINI_A_VDEV_TOKENS_PER_S] = { .type = NLA_U64 },
+	[INFINI_A_VDEV_TOKEN_BURST] = { .type = NLA_U64 },
 };
 
 int infini_vdev_parse(const struct nlmsghdr *reply, struct infini_admin_vdev *vdev)
@@ -189,6 +198,9 @@ int infini_vdev_parse(const struct nlmsghdr *reply, struct infini_admin_vdev *vd
 
 	memset(vdev, 0, sizeof(*vdev));
 	vdev->minor = -1;
+	/* What a module that knows no limits would say. */
+	vdev->vdev_class = INFINI_VDEV_CLASS_NORMAL;
+	vdev->cap_ppm = INFINI_VDEV_PPM_MAX;
 	if (genlmsg_parse((struct nlmsghdr *)reply, 0, tb, INFINI_A_VDEV_MAX,
 			  infini_vdev_policy) < 0)
 		return -EBADMSG;
@@ -202,6 +214,11 @@ int infini_vdev_parse(const struct nlmsghdr *reply, struct infini_admin_vdev *vd
 	infini_attr_u32(tb[INFINI_A_VDEV_EXECUTOR_PID], &vdev->executor_pid);
 	infini_attr_u64(tb[INFINI_A_VDEV_QUANTUM_NS], &vdev->quantum_ns);
 	infini_attr_u64(tb[INFINI_A_VDEV_MEMORY_LIMIT_BYTES], &vdev->memory_limit_bytes);
+	infini_attr_u32(tb[INFINI_A_VDEV_CLASS], &vdev->vdev_class);
+	infini_attr_u32(tb[INFINI_A_VDEV_CAP_PPM], &vdev->cap_ppm);
+	infini_attr_u32(tb[INFINI_A_VDEV_FLOOR_PPM], &vdev->floor_ppm);
+	infini_attr_u64(tb[INFINI_A_VDEV_TOKENS_PER_S], &vdev->tokens_per_s);
+	infini_attr_u64(tb[INFINI_A_VDEV_TOKEN_BURST], &vdev->token_burst);
 	infini_attr_string(tb[INFINI_A_VDEV_NAME], vdev->name, sizeof(vdev->name));
 	infini_attr_string(tb[INFINI_A_VDEV_DEVICE_NAME], vdev->device_name,
 			   sizeof(vdev->device_name));

@@ -124,11 +124,24 @@ static int infini_on_valid(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
+/* What the module says about a request, behind as much of it as the kernel gave back. */
+static void infini_ack_parse(struct infini_admin *admin, struct nlmsghdr *hdr)
+{
+	const struct nlmsgerr *error = nlmsg_data(hdr);
+	int offset = sizeof(*error);
+
+	if (!(hdr->nlmsg_flags & NLM_F_ACK_TLVS))
+		return;
+	if (!(hdr->nlmsg_flags & NLM_F_CAPPED))
+		offset += NLMSG_ALIGN(error->msg.nlmsg_len) - sizeof(error->msg);
+	infini_error_parse(admin, nlmsg_attrdata(hdr, offset), nlmsg_attrlen(hdr, offset));
+}
+
 static int infini_on_ack(struct nl_msg *msg, void *arg)
 {
 	struct infini_exchange_state *state = arg;
 
-	(void)msg;
+	infini_ack_parse(state->admin, nlmsg_hdr(msg));
 	state->done = true;
 	return NL_STOP;
 }
@@ -156,15 +169,9 @@ static int infini_on_finish(struct nl_msg *msg, void *arg)
 static int infini_on_error(struct sockaddr_nl *from, struct nlmsgerr *error, void *arg)
 {
 	struct infini_exchange_state *state = arg;
-	struct nlmsghdr *hdr = (struct nlmsghdr *)((char *)error - NLMSG_HDRLEN);
-	int offset = sizeof(*error);
 
 	(void)from;
-	if (!(hdr->nlmsg_flags & NLM_F_CAPPED))
-		offset += NLMSG_ALIGN(error->msg.nlmsg_len) - sizeof(error->msg);
-	if (hdr->nlmsg_flags & NLM_F_ACK_TLVS)
-		infini_error_parse(state->admin, nlmsg_attrdata(hdr, offset),
-				   nlmsg_attrlen(hdr, offset));
+	infini_ack_parse(state->admin, (struct nlmsghdr *)((char *)error - NLMSG_HDRLEN));
 	state->err = error->error;
 	state->done = true;
 	return NL_STOP;

@@ -52,6 +52,23 @@ int infini_admin_vdev_get(struct infini_admin *admin, const char *name, uint32_t
 	return msg ? infini_request_run(admin, msg, infini_vdev_take, vdev) : err;
 }
 
+static int infini_vdev_limits_put(struct nl_msg *msg, const struct infini_admin_vdev_config *config)
+{
+	int err = 0;
+
+	if (!err && config->set & INFINI_VDEV_SET_CLASS)
+		err = nla_put_u32(msg, INFINI_A_VDEV_CLASS, config->vdev_class);
+	if (!err && config->set & INFINI_VDEV_SET_CAP)
+		err = nla_put_u32(msg, INFINI_A_VDEV_CAP_PPM, config->cap_ppm);
+	if (!err && config->set & INFINI_VDEV_SET_FLOOR)
+		err = nla_put_u32(msg, INFINI_A_VDEV_FLOOR_PPM, config->floor_ppm);
+	if (!err && config->set & INFINI_VDEV_SET_RATE)
+		err = nla_put_u64(msg, INFINI_A_VDEV_TOKENS_PER_S, config->tokens_per_s);
+	if (!err && config->set & INFINI_VDEV_SET_BURST)
+		err = nla_put_u64(msg, INFINI_A_VDEV_TOKEN_BURST, config->token_burst);
+	return err;
+}
+
 static int infini_vdev_config_put(struct nl_msg *msg, const struct infini_admin_vdev_config *config)
 {
 	int err = 0;
@@ -71,6 +88,10 @@ static int infini_vdev_config_put(struct nl_msg *msg, const struct infini_admin_
 		err = nla_put_u32(msg, INFINI_A_VDEV_MODE, config->mode);
 	if (!err && config->no_node)
 		err = nla_put_flag(msg, INFINI_A_VDEV_NO_NODE);
+	if (!err && config->overcommit)
+		err = nla_put_flag(msg, INFINI_A_VDEV_OVERCOMMIT);
+	if (!err)
+		err = infini_vdev_limits_put(msg, config);
 	return infini_nl_errno(err);
 }
 

@@ -11,7 +11,7 @@
 
 #include "infini-admin.h"
 
-/* @family is the family's number; @error the module's last sentence. */
+/* @family is the family's number; @error the module's last sentence, or a warning of it. */
 struct infini_admin {
 	struct nl_sock *sock;
 	int family;

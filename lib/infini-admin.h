@@ -5,7 +5,9 @@
  * namespace. Links libnl, so that libinfini itself needs nothing.
  *
  * A handle belongs to one thread at a time. Functions return 0 or -errno; after an error
- * infini_admin_error() has the module's own sentence about it (extended ack), or "".
+ * infini_admin_error() has the module's own sentence about it (extended ack), or "". After a
+ * success it has what the module said all the same, such as that a new memory limit is below what
+ * is in use, as a rule "".
  */
 #ifndef INFINI_ADMIN_H
 #define INFINI_ADMIN_H
@@ -39,6 +41,7 @@ struct infini_admin_device {
 	uint64_t memory_bytes;
 	uint64_t memory_promised_bytes;	/* sum of the limits of its vdevs */
 	uint64_t memory_used_bytes;
+	uint32_t floors_ppm;		/* sum of the floors of its vdevs, in millionths */
 	uint64_t occupancy_ns;		/* of all its vdevs, deleted ones included */
 	char name[INFINI_NAME_MAX];
 	char backend[INFINI_NAME_MAX];
@@ -50,11 +53,16 @@ struct infini_admin_vdev {
 	uint32_t id;
 	uint32_t device_id;
 	uint32_t weight;
+	uint32_t vdev_class;		/* enum infini_vdev_class */
+	uint32_t cap_ppm;		/* of the device's time; INFINI_VDEV_PPM_MAX for no cap */
+	uint32_t floor_ppm;		/* 0 for none */
 	uint32_t uid, gid, mode;
 	int32_t minor;			/* of /dev/infini<id>; -1 without a node */
 	uint32_t executor;		/* enum infini_vdev_executor */
 	uint32_t executor_pid;
 	uint64_t quantum_ns;
+	uint64_t tokens_per_s;		/* 0 for no limit */
+	uint64_t token_burst;		/* 0 for one second's */
 	uint64_t memory_limit_bytes;
 	char name[INFINI_NAME_MAX];
 	char device_name[INFINI_NAME_MAX];
@@ -81,19 +89,34 @@ int infini_admin_vdev_get(struct infini_admin *admin, const char *name, uint32_t
 #define INFINI_VDEV_SET_MEMORY	(1u << 2)
 #define INFINI_VDEV_SET_OWNER	(1u << 3)	/* uid, gid */
 #define INFINI_VDEV_SET_MODE	(1u << 4)
+#define INFINI_VDEV_SET_CLASS	(1u << 5)
+#define INFINI_VDEV_SET_CAP	(1u << 6)
+#define INFINI_VDEV_SET_FLOOR	(1u << 7)
+#define INFINI_VDEV_SET_RATE	(1u << 8)	/* none without a burst takes the burst away too */
+#define INFINI_VDEV_SET_BURST	(1u << 9)
 
 struct infini_admin_vdev_config {
 	uint32_t set;			/* INFINI_VDEV_SET_* */
 	uint32_t weight;
+	uint32_t vdev_class;
+	uint32_t cap_ppm;
+	uint32_t floor_ppm;
 	uint32_t uid, gid, mode;
 	bool no_node;			/* create only: no /dev/infini<id> */
+	bool overcommit;		/* the device may come to promise more memory than it has */
 	uint64_t quantum_ns;
+	uint64_t tokens_per_s;
+	uint64_t token_burst;
 	uint64_t memory_limit_bytes;
 };
 
-/* @memory_limit_bytes must be set. Default: weight 100, 2 ms, owner root, mode 0600. */
+/*
+ * @memory_limit_bytes must be set. Default: class normal, weight 100, 2 ms, no cap, floor or token
+ * rate, owner root, mode 0600. -ENOSPC: the device has less memory left, or less floor.
+ */
 int infini_admin_vdev_create(struct infini_admin *admin, const char *name, const char *device,
 			     const struct infini_admin_vdev_config *config, uint32_t *id);
+/* What is not set stays; after an error everything has stayed. */
 int infini_admin_vdev_set(struct infini_admin *admin, const char *name, uint32_t id,
 			  const struct infini_admin_vdev_config *config);
 /* Without @force a vdev with clients is -EBUSY. */

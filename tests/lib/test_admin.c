@@ -81,9 +81,13 @@ static void test_create(void **state)
 {
 	const struct infini_admin_vdev_config config = {
 		.set = INFINI_VDEV_SET_WEIGHT | INFINI_VDEV_SET_QUANTUM | INFINI_VDEV_SET_MEMORY |
-		       INFINI_VDEV_SET_OWNER | INFINI_VDEV_SET_MODE,
+		       INFINI_VDEV_SET_OWNER | INFINI_VDEV_SET_MODE | INFINI_VDEV_SET_CLASS |
+		       INFINI_VDEV_SET_CAP | INFINI_VDEV_SET_FLOOR | INFINI_VDEV_SET_RATE |
+		       INFINI_VDEV_SET_BURST,
 		.weight = 300, .uid = 1000, .gid = 1001, .mode = 0660, .no_node = true,
-		.quantum_ns = 1000000, .memory_limit_bytes = 1ull << 33,
+		.quantum_ns = 1000000, .memory_limit_bytes = 1ull << 33, .overcommit = true,
+		.vdev_class = INFINI_VDEV_CLASS_BATCH, .cap_ppm = 200000, .floor_ppm = 100000,
+		.tokens_per_s = 1000000, .token_burst = 500000000,
 	};
 	struct nlattr *tb[INFINI_A_VDEV_MAX + 1];
 	struct nl_msg *reply = family_element(INFINI_CMD_VDEV_NEW, 0);
@@ -108,27 +112,60 @@ static void test_create(void **state)
 	assert_int_equal(nla_get_u32(tb[INFINI_A_VDEV_GID]), 1001);
 	assert_int_equal(nla_get_u32(tb[INFINI_A_VDEV_MODE]), 0660);
 	assert_non_null(tb[INFINI_A_VDEV_NO_NODE]);
+	assert_int_equal(nla_get_u32(tb[INFINI_A_VDEV_CLASS]), INFINI_VDEV_CLASS_BATCH);
+	assert_int_equal(nla_get_u32(tb[INFINI_A_VDEV_CAP_PPM]), 200000);
+	assert_int_equal(nla_get_u32(tb[INFINI_A_VDEV_FLOOR_PPM]), 100000);
+	assert_int_equal(nla_get_u64(tb[INFINI_A_VDEV_TOKENS_PER_S]), 1000000);
+	assert_int_equal(nla_get_u64(tb[INFINI_A_VDEV_TOKEN_BURST]), 500000000);
+	assert_non_null(tb[INFINI_A_VDEV_OVERCOMMIT]);
 }
+
+/* Each bit alone brings its attribute along, and no other. */
+static const struct set_row {
+	uint32_t set;
+	int attr, other;
+	uint64_t value;
+} set_rows[] = {
+	{ INFINI_VDEV_SET_WEIGHT, INFINI_A_VDEV_WEIGHT, 0, 1 },
+	{ INFINI_VDEV_SET_QUANTUM, INFINI_A_VDEV_QUANTUM_NS, 0, 2 },
+	{ INFINI_VDEV_SET_MEMORY, INFINI_A_VDEV_MEMORY_LIMIT_BYTES, 0, 3 },
+	{ INFINI_VDEV_SET_OWNER, INFINI_A_VDEV_UID, INFINI_A_VDEV_GID, 4 },
+	{ INFINI_VDEV_SET_MODE, INFINI_A_VDEV_MODE, 0, 5 },
+	{ INFINI_VDEV_SET_CLASS, INFINI_A_VDEV_CLASS, 0, 6 },
+	{ INFINI_VDEV_SET_CAP, INFINI_A_VDEV_CAP_PPM, 0, 7 },
+	{ INFINI_VDEV_SET_FLOOR, INFINI_A_VDEV_FLOOR_PPM, 0, 8 },
+	{ INFINI_VDEV_SET_RATE, INFINI_A_VDEV_TOKENS_PER_S, 0, 9 },
+	{ INFINI_VDEV_SET_BURST, INFINI_A_VDEV_TOKEN_BURST, 0, 10 },
+	{ 0, 0, 0, 0 },
+};
 
 static void test_set_sends_only_what_is_set(void **state)
 {
-	const struct infini_admin_vdev_config config = {
-		.set = INFINI_VDEV_SET_WEIGHT, .weight = 5, .memory_limit_bytes = 1,
+	struct infini_admin_vdev_config config = {
+		.weight = 1, .quantum_ns = 2, .memory_limit_bytes = 3, .uid = 4, .gid = 4,
+		.mode = 5, .vdev_class = 6, .cap_ppm = 7, .floor_ppm = 8, .tokens_per_s = 9,
+		.token_burst = 10,
 	};
 	struct nlattr *tb[INFINI_A_VDEV_MAX + 1];
 	int flags;
 
 	(void)state;
-	family_add(family_ack(0, NULL, true));
-	assert_int_equal(infini_admin_vdev_set(admin, NULL, 7, &config), 0);
-	assert_int_equal(request(tb, &flags), INFINI_CMD_VDEV_SET);
-	assert_int_equal(nla_get_u32(tb[INFINI_A_VDEV_ID]), 7);
-	assert_null(tb[INFINI_A_VDEV_NAME]);
-	assert_int_equal(nla_get_u32(tb[INFINI_A_VDEV_WEIGHT]), 5);
-	assert_null(tb[INFINI_A_VDEV_MEMORY_LIMIT_BYTES]);
-	assert_null(tb[INFINI_A_VDEV_QUANTUM_NS]);
-	assert_null(tb[INFINI_A_VDEV_UID]);
-	assert_null(tb[INFINI_A_VDEV_MODE]);
+	for (size_t i = 0; i < sizeof(set_rows) / sizeof(*set_rows); i++) {
+		const struct set_row *row = &set_rows[i];
+
+		family_reset();
+		family_add(family_ack(0, NULL, true));
+		config.set = row->set;
+		assert_int_equal(infini_admin_vdev_set(admin, NULL, 7, &config), 0);
+		assert_int_equal(request(tb, &flags), INFINI_CMD_VDEV_SET);
+		assert_int_equal(nla_get_u32(tb[INFINI_A_VDEV_ID]), 7);
+		for (int attr = INFINI_A_VDEV_ID + 1; attr <= INFINI_A_VDEV_MAX; attr++)
+			assert_int_equal(!!tb[attr], attr == row->attr || attr == row->other);
+		if (row->attr)
+			assert_int_equal(nla_len(tb[row->attr]) == 8 ?
+					 nla_get_u64(tb[row->attr]) : nla_get_u32(tb[row->attr]),
+					 row->value);
+	}
 }
 
 static void test_delete_force(void **state)
@@ -207,6 +244,24 @@ static void test_sentence_is_forgotten(void **state)
 	memset(family.datagrams, 0, sizeof(family.datagrams));
 	family_add(family_ack(0, NULL, true));
 	assert_int_equal(infini_admin_vdev_delete(admin, "a", 0, true), 0);
+	assert_string_equal(infini_admin_error(admin), "");
+}
+
+/* What the module did, it may have had something to say about. */
+static void test_warning(void **state)
+{
+	static const struct infini_admin_vdev_config config = {
+		.set = INFINI_VDEV_SET_MEMORY, .memory_limit_bytes = 1 << 20,
+	};
+	static const char warning[] = "memory limit 1.00 MiB is below the 4.00 MiB in use";
+
+	(void)state;
+	family_add(family_ack(0, warning, true));
+	assert_int_equal(infini_admin_vdev_set(admin, "a", 0, &config), 0);
+	assert_string_equal(infini_admin_error(admin), warning);
+	family_reset();
+	family_add(family_ack(0, NULL, true));
+	assert_int_equal(infini_admin_vdev_set(admin, "a", 0, &config), 0);
 	assert_string_equal(infini_admin_error(admin), "");
 }
 
@@ -419,6 +474,7 @@ static const struct CMUnitTest other_tests[] = {
 	WITH_ADMIN(test_delete_force),
 	WITH_ADMIN(test_refused_here),
 	WITH_ADMIN(test_sentence_is_forgotten),
+	WITH_ADMIN(test_warning),
 	WITH_ADMIN(test_send_fails),
 	WITH_ADMIN(test_list),
 	WITH_ADMIN(test_list_ends_with_an_error),

@@ -50,6 +50,7 @@ static void test_device(void **state)
 	nla_put_u64(msg, INFINI_A_DEVICE_MEMORY_PROMISED_BYTES, 5);
 	nla_put_u64(msg, INFINI_A_DEVICE_MEMORY_USED_BYTES, 6);
 	nla_put_u64(msg, INFINI_A_DEVICE_OCCUPANCY_NS, 7);
+	nla_put_u32(msg, INFINI_A_DEVICE_FLOORS_PPM, 600000);
 	put_kind(msg, "CPU", INFINI_MEMORY_F_UNIFIED);
 	put_kind(msg, "CPU_REPACK", INFINI_MEMORY_F_WEIGHTS);
 	assert_int_equal(infini_device_parse(nlmsg_hdr(msg), &device), 0);
@@ -66,6 +67,7 @@ static void test_device(void **state)
 	assert_int_equal(device.memory_promised_bytes, 5);
 	assert_int_equal(device.memory_used_bytes, 6);
 	assert_int_equal(device.occupancy_ns, 7);
+	assert_int_equal(device.floors_ppm, 600000);
 	assert_int_equal(device.nr_kinds, 2);
 	assert_string_equal((char *)device.kinds[1].name, "CPU_REPACK");
 	assert_int_equal(device.kinds[1].flags, INFINI_MEMORY_F_WEIGHTS);
@@ -109,9 +111,15 @@ static void test_vdev(void **state)
 	nla_put_s32(msg, INFINI_A_VDEV_MINOR, -1);
 	nla_put_u32(msg, INFINI_A_VDEV_EXECUTOR, INFINI_EXECUTOR_ATTACHED);
 	nla_put_u32(msg, INFINI_A_VDEV_EXECUTOR_PID, 4242);
+	nla_put_u32(msg, INFINI_A_VDEV_CLASS, INFINI_VDEV_CLASS_LATENCY);
+	nla_put_u32(msg, INFINI_A_VDEV_CAP_PPM, 500000);
+	nla_put_u32(msg, INFINI_A_VDEV_FLOOR_PPM, 250000);
+	nla_put_u64(msg, INFINI_A_VDEV_TOKENS_PER_S, 100);
+	nla_put_u64(msg, INFINI_A_VDEV_TOKEN_BURST, 200);
 	nest = nla_nest_start(msg, INFINI_A_VDEV_STATS);
-	for (int attr = INFINI_A_STATS_OCCUPANCY_NS; attr < INFINI_A_STATS_QUEUE_WAIT_HIST; attr++)
-		nla_put_u64(msg, attr, 1000 + attr);
+	for (int attr = INFINI_A_STATS_OCCUPANCY_NS; attr <= INFINI_A_STATS_THROTTLES; attr++)
+		if (attr != INFINI_A_STATS_QUEUE_WAIT_HIST)
+			nla_put_u64(msg, attr, 1000 + attr);
 	for (int i = 0; i < INFINI_HIST_BUCKETS; i++)
 		hist[i] = i;
 	nla_put(msg, INFINI_A_STATS_QUEUE_WAIT_HIST, sizeof(hist), hist);
@@ -131,12 +139,19 @@ static void test_vdev(void **state)
 	assert_int_equal(vdev.minor, -1);
 	assert_int_equal(vdev.executor, INFINI_EXECUTOR_ATTACHED);
 	assert_int_equal(vdev.executor_pid, 4242);
+	assert_int_equal(vdev.vdev_class, INFINI_VDEV_CLASS_LATENCY);
+	assert_int_equal(vdev.cap_ppm, 500000);
+	assert_int_equal(vdev.floor_ppm, 250000);
+	assert_int_equal(vdev.tokens_per_s, 100);
+	assert_int_equal(vdev.token_burst, 200);
 	assert_memory_equal(vdev.queue_wait_hist, hist, sizeof(hist));
 	/* The contract lists the counters in the order of struct infini_vdev_stats. */
-	for (int attr = INFINI_A_STATS_OCCUPANCY_NS; attr < INFINI_A_STATS_QUEUE_WAIT_HIST; attr++) {
+	for (int attr = INFINI_A_STATS_OCCUPANCY_NS; attr <= INFINI_A_STATS_THROTTLES; attr++) {
 		size_t offset = first + 8 * (attr - INFINI_A_STATS_OCCUPANCY_NS);
 		uint64_t value;
 
+		if (attr == INFINI_A_STATS_QUEUE_WAIT_HIST)
+			continue;
 		memcpy(&value, (char *)&vdev.stats + offset, sizeof(value));
 		assert_int_equal(value, 1000 + attr);
 	}
@@ -156,6 +171,9 @@ static void test_vdev_unknown_attribute(void **state)
 	assert_int_equal(infini_vdev_parse(nlmsg_hdr(msg), &vdev), 0);
 	assert_int_equal(vdev.id, 9);
 	assert_int_equal(vdev.minor, -1);
+	/* A module that knows no limits has none. */
+	assert_int_equal(vdev.vdev_class, INFINI_VDEV_CLASS_NORMAL);
+	assert_int_equal(vdev.cap_ppm, INFINI_VDEV_PPM_MAX);
 	nlmsg_free(msg);
 }
 
@@ -180,6 +198,11 @@ static void put_short_hist(struct nl_msg *msg)
 	nla_nest_end(msg, nest);
 }
 
+static void put_short_rate(struct nl_msg *msg)
+{
+	nla_put_u32(msg, INFINI_A_VDEV_TOKENS_PER_S, 1);
+}
+
 static void put_unterminated_name(struct nl_msg *msg)
 {
 	nla_put(msg, INFINI_A_VDEV_NAME, 3, "abc");
@@ -192,6 +215,7 @@ static const struct bad_row {
 	{ "malformed: an id of one byte", put_short_id },
 	{ "malformed: a counter of four bytes", put_short_counter },
 	{ "malformed: a histogram of one bucket", put_short_hist },
+	{ "malformed: a token rate of four bytes", put_short_rate },
 	{ "malformed: a name without an end", put_unterminated_name },
 };
 
