@@ -23,6 +23,24 @@ bool infini_config_option(struct infini_config_words *words, int option, const c
 	case 'M':
 		words->mode = word;
 		return true;
+	case 'c':
+		words->vdev_class = word;
+		return true;
+	case 'C':
+		words->cap = word;
+		return true;
+	case 'f':
+		words->floor = word;
+		return true;
+	case 'r':
+		words->rate = word;
+		return true;
+	case 'b':
+		words->burst = word;
+		return true;
+	case 'O':
+		words->overcommit = true;
+		return true;
 	}
 	return false;
 }
@@ -93,6 +111,7 @@ int infini_config_parse(struct infini_ctl *ctl, const struct infini_config_words
 {
 	int status = 0;
 
+	config->overcommit = words->overcommit;
 	if (words->memory) {
 		status = infini_memory_parse(ctl, words->memory, &config->memory_limit_bytes);
 		config->set |= INFINI_VDEV_SET_MEMORY;
@@ -113,24 +132,5 @@ int infini_config_parse(struct infini_ctl *ctl, const struct infini_config_words
 		status = infini_config_mode(ctl, words->mode, &config->mode);
 		config->set |= INFINI_VDEV_SET_MODE;
 	}
-	return status;
-}
-
-int infini_fail_memory(struct infini_ctl *ctl, const char *vdev, const char *device,
-		       uint64_t before, uint64_t bytes)
-{
-	struct infini_admin_device d;
-	uint64_t left;
-
-	if (infini_admin_device_get(ctl->admin, device, 0, &d))
-		return infini_fail_request(ctl, -ENOSPC, "vdev \"%s\"", vdev);
-	left = d.memory_bytes - (d.memory_promised_bytes - before);
-	if (bytes <= left)
-		return infini_fail(ctl, INFINI_EXIT_FAILURE,
-				   "vdev \"%s\": the module has no id left for it: delete another one",
-				   vdev);
-	return infini_fail(ctl, INFINI_EXIT_FAILURE,
-			   "vdev \"%s\": memory %s exceeds the %s left of %s on device %s: ask for less, or shrink another vdev",
-			   vdev, infini_bytes_text(bytes).s, infini_bytes_text(left).s,
-			   infini_bytes_text(d.memory_bytes).s, d.name);
+	return status ? status : infini_limits_parse(ctl, words, config);
 }

@@ -61,6 +61,9 @@ int infini_fail(struct infini_ctl *ctl, int status, const char *fmt, ...)
 /* A request about what @fmt names was refused with @err: the module's sentence, or errno's. */
 int infini_fail_request(struct infini_ctl *ctl, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Print what the module had to say about what @fmt names though it did it. */
+void infini_note(struct infini_ctl *ctl, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 int infini_ctl_connect(struct infini_ctl *ctl);
 /* For a failed infini_admin_open() or infini_admin_events_open(). */
 int infini_fail_connect(struct infini_ctl *ctl, int err);
@@ -111,6 +114,8 @@ size_t infini_near_distance(const char *a, const char *b);
 /* config.c: the options that "vdev create" and "vdev set" share */
 struct infini_config_words {
 	const char *memory, *weight, *quantum, *owner, *mode;
+	const char *vdev_class, *cap, *floor, *rate, *burst;
+	bool overcommit;
 };
 
 #define INFINI_CONFIG_OPTIONS						\
@@ -118,11 +123,24 @@ struct infini_config_words {
 	{ "weight", required_argument, NULL, 'w' },			\
 	{ "quantum", required_argument, NULL, 'q' },			\
 	{ "owner", required_argument, NULL, 'o' },			\
-	{ "mode", required_argument, NULL, 'M' }
+	{ "mode", required_argument, NULL, 'M' },			\
+	{ "class", required_argument, NULL, 'c' },			\
+	{ "cap", required_argument, NULL, 'C' },			\
+	{ "floor", required_argument, NULL, 'f' },			\
+	{ "rate", required_argument, NULL, 'r' },			\
+	{ "burst", required_argument, NULL, 'b' },			\
+	{ "overcommit", no_argument, NULL, 'O' }
 
 #define INFINI_CONFIG_HELP						\
 	"  --memory SIZE         memory limit: 512M, 1.5G\n"		\
-	"  --weight N            share against other vdevs, 1..10000 (default 100)\n"	\
+	"  --overcommit          limits may add up to more than the device has; when it is\n" \
+	"                        full, allocations fail: first come, first served\n" \
+	"  --class CLASS         latency, normal (default), batch: who goes before whom\n" \
+	"  --weight N            share among vdevs of its class, 1..10000 (default 100)\n" \
+	"  --cap PART            most of the device's time: 20%, 12.5%, none (default)\n"	\
+	"  --floor PART          least of it while there is work: 30%, none (default)\n"	\
+	"  --rate N              tokens per second, prompts included: 100/s, none (default)\n" \
+	"  --burst N             tokens beyond the rate after a pause (default: a second's)\n" \
 	"  --quantum TIME        longest stay in a slot, 100us..1s (default 2ms)\n"	\
 	"  --owner USER[:GROUP]  who may open it (default root)\n"	\
 	"  --mode MODE           of its node, octal (default 0600)\n"
@@ -131,15 +149,26 @@ struct infini_config_words {
 bool infini_config_option(struct infini_config_words *words, int option, const char *word);
 int infini_config_parse(struct infini_ctl *ctl, const struct infini_config_words *words,
 			struct infini_admin_vdev_config *config);
-/* The memory limit did not fit: with numbers when the device can be asked. */
-int infini_fail_memory(struct infini_ctl *ctl, const char *vdev, const char *device,
-		       uint64_t before, uint64_t bytes);
+
+/* limits.c: those of them about time and tokens, and what a device can promise */
+int infini_limits_parse(struct infini_ctl *ctl, const struct infini_config_words *words,
+			struct infini_admin_vdev_config *config);
+/* Memory that is promised to no vdev but to one that has @before. */
+uint64_t infini_memory_left(const struct infini_admin_device *device, uint64_t before);
+/*
+ * What @config asks for did not fit (-ENOSPC): with numbers when the device can be asked. @before
+ * is the vdev as it was, all zero for a new one.
+ */
+int infini_fail_space(struct infini_ctl *ctl, const char *vdev, const char *device,
+		      const struct infini_admin_vdev *before,
+		      const struct infini_admin_vdev_config *config);
 
 /* owner.c */
 int infini_owner_parse(struct infini_ctl *ctl, const char *text, uint32_t *uid, uint32_t *gid);
 void infini_owner_text(uint32_t uid, uint32_t gid, char *text, size_t size);
 
 /* words.c: enums as words */
+const char *infini_vdev_class_word(uint32_t vdev_class);
 const char *infini_class_word(uint32_t device_class);
 const char *infini_level_word(uint32_t level);
 const char *infini_executor_word(uint32_t executor);

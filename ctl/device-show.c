@@ -28,9 +28,11 @@ static void infini_device_show_text(const struct infini_admin_device *d)
 	printf("yields       %s level\n", infini_level_word(d->level));
 	printf("slots        %u\n", d->slots);
 	printf("vdevs        %u\n", d->nr_vdevs);
-	printf("memory       %s, %s promised to vdevs, %s used\n",
+	printf("memory       %s, %s promised to vdevs%s, %s used\n",
 	       infini_bytes_text(d->memory_bytes).s, infini_bytes_text(d->memory_promised_bytes).s,
+	       d->memory_promised_bytes > d->memory_bytes ? " (overcommitted)" : "",
 	       infini_bytes_text(d->memory_used_bytes).s);
+	printf("floors       %s promised to vdevs\n", infini_percent_text(d->floors_ppm).s);
 	printf("occupancy    %s\n", infini_duration_text(d->occupancy_ns).s);
 	for (uint32_t i = 0; i < d->nr_kinds; i++)
 		infini_device_show_kind(&d->kinds[i]);

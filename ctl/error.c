@@ -37,6 +37,20 @@ int infini_fail_request(struct infini_ctl *ctl, int err, const char *fmt, ...)
 	return infini_fail(ctl, INFINI_EXIT_FAILURE, "%s: %s", what, strerror(-err));
 }
 
+void infini_note(struct infini_ctl *ctl, const char *fmt, ...)
+{
+	const char *sentence = infini_admin_error(ctl->admin);
+	va_list args;
+
+	if (!*sentence)
+		return;
+	fputs("infinictl: note: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fprintf(stderr, ": %s\n", sentence);
+}
+
 int infini_fail_connect(struct infini_ctl *ctl, int err)
 {
 	if (err == -EPERM)

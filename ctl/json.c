@@ -46,6 +46,7 @@ struct json_object *infini_json_device(const struct infini_admin_device *device)
 	infini_json_set_u64(object, "memory_promised_bytes", device->memory_promised_bytes);
 	infini_json_set_u64(object, "memory_used_bytes", device->memory_used_bytes);
 	infini_json_set_u64(object, "occupancy_ns", device->occupancy_ns);
+	infini_json_set_u64(object, "floors_ppm", device->floors_ppm);
 	for (uint32_t i = 0; i < device->nr_kinds; i++)
 		json_object_array_add(kinds, infini_json_kind(&device->kinds[i]));
 	json_object_object_add(object, "memory_kinds", kinds);
@@ -79,6 +80,8 @@ static struct json_object *infini_json_stats(const struct infini_admin_vdev *vde
 	infini_json_set_u64(object, "buffers", stats->buffers);
 	infini_json_set_u64(object, "programs", stats->programs);
 	infini_json_set_u64(object, "executor_generation", stats->executor_generation);
+	infini_json_set_u64(object, "throttled_ns", stats->throttled_ns);
+	infini_json_set_u64(object, "throttles", stats->throttles);
 	infini_json_set_u64(object, "queue_wait_ns", stats->queue_wait_ns);
 	infini_json_set_u64(object, "queue_wait_p50_ns",
 			    infini_hist_quantile(vdev->queue_wait_hist, 500000));
@@ -102,7 +105,12 @@ struct json_object *infini_json_vdev(const struct infini_admin_vdev *vdev, bool 
 	infini_json_set_string(object, "name", vdev->name);
 	infini_json_set_string(object, "device", vdev->device_name);
 	infini_json_set_u64(object, "device_id", vdev->device_id);
+	infini_json_set_string(object, "class", infini_vdev_class_word(vdev->vdev_class));
 	infini_json_set_u64(object, "weight", vdev->weight);
+	infini_json_set_u64(object, "cap_ppm", vdev->cap_ppm);
+	infini_json_set_u64(object, "floor_ppm", vdev->floor_ppm);
+	infini_json_set_u64(object, "tokens_per_s", vdev->tokens_per_s);
+	infini_json_set_u64(object, "token_burst", vdev->token_burst);
 	infini_json_set_u64(object, "quantum_ns", vdev->quantum_ns);
 	infini_json_set_u64(object, "memory_limit_bytes", vdev->memory_limit_bytes);
 	infini_json_set_u64(object, "uid", vdev->uid);

@@ -114,6 +114,20 @@ int infini_duration_parse(const char *text, uint64_t plain_ns, uint64_t *ns)
 			     *text ? infini_unit_find(time_units, text, 0) : plain_ns, ns);
 }
 
+int infini_percent_parse(const char *text, uint32_t *ppm)
+{
+	uint64_t whole, fraction, value;
+	int err = infini_decimal_parse(&text, &whole, &fraction);
+
+	if (!err)
+		err = infini_scaled(whole, fraction, strcmp(text, "%") ? 0 : 10000, &value);
+	if (!err && value > UINT32_MAX)
+		err = -ERANGE;
+	if (!err)
+		*ppm = value;
+	return err;
+}
+
 int infini_mode_parse(const char *text, uint32_t *mode)
 {
 	uint32_t value = 0;
@@ -157,6 +171,20 @@ struct infini_text infini_bytes_text(uint64_t bytes)
 		i++;
 	}
 	return infini_scaled_text(value, units[i]);
+}
+
+/* Exact, unlike the others: what was asked for should be what is shown. */
+struct infini_text infini_percent_text(uint32_t ppm)
+{
+	struct infini_text text;
+	size_t len = snprintf(text.s, sizeof(text.s), "%u.%04u", ppm / 10000, ppm % 10000);
+
+	while (text.s[len - 1] == '0')
+		len--;
+	if (text.s[len - 1] == '.')
+		len--;
+	snprintf(text.s + len, sizeof(text.s) - len, "%%");
+	return text;
 }
 
 struct infini_text infini_duration_text(uint64_t ns)

@@ -12,6 +12,8 @@
 int infini_number_parse(const char *text, uint64_t *value);
 int infini_bytes_parse(const char *text, uint64_t *bytes);
 int infini_mode_parse(const char *text, uint32_t *mode);
+/* Parts per million of a percentage, -EDOM without its sign. */
+int infini_percent_parse(const char *text, uint32_t *ppm);
 /* A number without a unit counts in @plain_ns; 0 asks for a unit. */
 int infini_duration_parse(const char *text, uint64_t plain_ns, uint64_t *ns);
 
@@ -22,5 +24,11 @@ struct infini_text {
 
 struct infini_text infini_bytes_text(uint64_t bytes);
 struct infini_text infini_duration_text(uint64_t ns);
+struct infini_text infini_percent_text(uint32_t ppm);
+
+/* limits.c: "none" for what is none. */
+struct infini_text infini_cap_text(uint32_t cap_ppm);
+struct infini_text infini_floor_text(uint32_t floor_ppm);
+struct infini_text infini_rate_text(uint64_t tokens_per_s);
 
 #endif /* INFINI_CTL_UNITS_H */

@@ -33,13 +33,15 @@ static int infini_vdev_create_fail(struct infini_ctl *ctl, int err, const char *
 				   const struct infini_admin_device *device,
 				   const struct infini_admin_vdev_config *config)
 {
+	static const struct infini_admin_vdev nothing;
+
 	switch (err) {
 	case -EEXIST:
 		return infini_fail(ctl, INFINI_EXIT_FAILURE,
 				   "vdev \"%s\" exists already: change it with infinictl vdev set %s",
 				   name, name);
 	case -ENOSPC:
-		return infini_fail_memory(ctl, name, device->name, 0, config->memory_limit_bytes);
+		return infini_fail_space(ctl, name, device->name, &nothing, config);
 	default:
 		return infini_fail_request(ctl, err, "vdev \"%s\"", name);
 	}
@@ -61,12 +63,12 @@ static int infini_vdev_create(struct infini_ctl *ctl, const char *name, const ch
 	if (!(config->set & INFINI_VDEV_SET_MEMORY))
 		return infini_fail(ctl, INFINI_EXIT_USAGE,
 				   "vdev \"%s\": say how much memory it may use: --memory SIZE (%s is left on device %s)",
-				   name, infini_bytes_text(device.memory_bytes -
-							   device.memory_promised_bytes).s,
+				   name, infini_bytes_text(infini_memory_left(&device, 0)).s,
 				   device.name);
 	err = infini_admin_vdev_create(ctl->admin, name, device.name, config, &id);
 	if (err)
 		return infini_vdev_create_fail(ctl, err, name, &device, config);
+	infini_note(ctl, "vdev \"%s\"", name);
 	printf("vdev \"%s\" (id %u) created on device %s%s", name, id, device.name,
 	       config->no_node ? ", without a node\n" : "");
 	if (!config->no_node)

@@ -26,12 +26,14 @@ static void infini_vdev_list_row(struct infini_table *table, const struct infini
 	infini_table_cell(table, "%s", v->name);
 	infini_table_cell(table, "%u", v->id);
 	infini_table_cell(table, "%s", v->device_name);
+	infini_table_cell(table, "%s", infini_vdev_class_word(v->vdev_class));
 	infini_table_cell(table, "%u", v->weight);
-	infini_table_cell(table, "%s", infini_duration_text(v->quantum_ns).s);
+	infini_table_cell(table, "%s", infini_cap_text(v->cap_ppm).s);
+	infini_table_cell(table, "%s", infini_floor_text(v->floor_ppm).s);
+	infini_table_cell(table, "%s", infini_rate_text(v->tokens_per_s).s);
 	infini_table_cell(table, "%s", infini_bytes_text(v->stats.memory_used_bytes).s);
 	infini_table_cell(table, "%s", infini_bytes_text(v->memory_limit_bytes).s);
 	infini_table_cell(table, "%s", owner);
-	infini_table_cell(table, "%04o", v->mode);
 	if (v->minor < 0)
 		infini_table_cell(table, "-");
 	else
@@ -44,8 +46,9 @@ static void infini_vdev_list_row(struct infini_table *table, const struct infini
 static int infini_vdev_list_table(struct infini_ctl *ctl, const struct infini_vdevs *vdevs)
 {
 	static const char *const columns[] = {
-		"NAME", ">ID", "DEVICE", ">WEIGHT", ">QUANTUM",
-		">MEMORY", ">LIMIT", "OWNER", "MODE", "NODE",
+		"NAME", ">ID", "DEVICE", "CLASS", ">WEIGHT",
+		">CAP", ">FLOOR", ">RATE",
+		">MEMORY", ">LIMIT", "OWNER", "NODE",
 		"EXECUTOR", ">CLIENTS", ">TOKENS",
 	};
 	struct infini_table table = INFINI_TABLE(columns);
@@ -86,6 +89,8 @@ const struct infini_command infini_vdev_list_command = {
 	.name = "vdev list",
 	.args = "[--json]",
 	.summary = "List the vdevs",
-	.help = "MEMORY is what a vdev uses now, TOKENS what it has generated since it was created.\n",
+	.help = "CAP and FLOOR are the most and the least of the device's time, RATE tokens per second,\n"
+		"MEMORY what a vdev uses now, TOKENS what it has generated since it was created.\n"
+		"infinictl vdev show has the rest.\n",
 	.run = infini_vdev_list_run,
 };

@@ -17,11 +17,13 @@ static int infini_vdev_set(struct infini_ctl *ctl, const char *word,
 		return status;
 	err = infini_admin_vdev_set(ctl->admin, NULL, vdev.id, config);
 	if (err == -ENOSPC)
-		return infini_fail_memory(ctl, vdev.name, vdev.device_name,
-					  vdev.memory_limit_bytes, config->memory_limit_bytes);
+		return infini_fail_space(ctl, vdev.name, vdev.device_name, &vdev, config);
 	if (err == -ENOENT)
 		return infini_fail_unknown_vdev(ctl, word);
-	return err ? infini_fail_request(ctl, err, "vdev \"%s\"", vdev.name) : 0;
+	if (err)
+		return infini_fail_request(ctl, err, "vdev \"%s\"", vdev.name);
+	infini_note(ctl, "vdev \"%s\"", vdev.name);
+	return 0;
 }
 
 static int infini_vdev_set_run(struct infini_ctl *ctl, int argc, char **argv)
@@ -49,7 +51,7 @@ static int infini_vdev_set_run(struct infini_ctl *ctl, int argc, char **argv)
 		return status;
 	if (!config.set)
 		return infini_fail(ctl, INFINI_EXIT_USAGE,
-				   "vdev set: nothing to change: give --memory, --weight, --quantum, --owner or --mode");
+				   "vdev set: nothing to change: give one or more of the options in infinictl help vdev set");
 	return infini_vdev_set(ctl, argv[optind], &config);
 }
 
@@ -58,6 +60,8 @@ const struct infini_command infini_vdev_set_command = {
 	.args = "VDEV OPTION...",
 	.summary = "Change a vdev while it runs",
 	.help = INFINI_CONFIG_HELP
-		"What is not given stays. A change holds from the next dispatch, allocation or open.\n",
+		"What is not given stays. A change holds from the next dispatch, allocation or open.\n"
+		"A memory limit below what is in use takes nothing away: no further allocation.\n"
+		"--rate none also forgets the burst.\n",
 	.run = infini_vdev_set_run,
 };

@@ -20,8 +20,15 @@ static void infini_vdev_show_config(const struct infini_admin_vdev *v)
 	else
 		printf("node         /dev/infini%u\n", v->id);
 	printf("owner        %s, mode %04o\n", owner, v->mode);
+	printf("class        %s\n", infini_vdev_class_word(v->vdev_class));
 	printf("weight       %u\n", v->weight);
 	printf("quantum      %s\n", infini_duration_text(v->quantum_ns).s);
+	printf("cap          %s\n", infini_cap_text(v->cap_ppm).s);
+	printf("floor        %s\n", infini_floor_text(v->floor_ppm).s);
+	printf("token rate   %s", infini_rate_text(v->tokens_per_s).s);
+	if (v->tokens_per_s)
+		printf(", burst %" PRIu64, v->token_burst ? v->token_burst : v->tokens_per_s);
+	putchar('\n');
 	printf("executor     %s", infini_executor_word(v->executor));
 	if (v->executor_pid)
 		printf(", pid %u", v->executor_pid);
@@ -48,6 +55,8 @@ static void infini_vdev_show_stats(const struct infini_admin_vdev *v)
 	printf("occupancy    %s in %" PRIu64 " slices, of %s with work\n",
 	       infini_duration_text(s->occupancy_ns).s, (uint64_t)s->slices,
 	       infini_duration_text(s->runnable_ns).s);
+	printf("throttled    %" PRIu64 " times, for %s\n", (uint64_t)s->throttles,
+	       infini_duration_text(s->throttled_ns).s);
 	printf("dispatches   %" PRIu64 ", preempted %" PRIu64 " times\n",
 	       (uint64_t)s->dispatches, (uint64_t)s->preemptions);
 	printf("queue wait   p50 %s, p99 %s\n",

@@ -21,6 +21,17 @@ const char *infini_class_word(uint32_t device_class)
 	return infini_word(words, ARRAY_SIZE(words), device_class);
 }
 
+const char *infini_vdev_class_word(uint32_t vdev_class)
+{
+	static const char *const words[] = {
+		[INFINI_VDEV_CLASS_LATENCY] = "latency",
+		[INFINI_VDEV_CLASS_NORMAL] = "normal",
+		[INFINI_VDEV_CLASS_BATCH] = "batch",
+	};
+
+	return infini_word(words, ARRAY_SIZE(words), vdev_class);
+}
+
 const char *infini_level_word(uint32_t level)
 {
 	static const char *const words[] = {

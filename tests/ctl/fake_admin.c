@@ -43,6 +43,8 @@ static void fake_vdev(unsigned int i, const char *name, uint32_t weight)
 	vdev->mode = 0600;
 	vdev->minor = i + 1;
 	vdev->quantum_ns = 2000000;
+	vdev->vdev_class = INFINI_VDEV_CLASS_NORMAL;
+	vdev->cap_ppm = INFINI_VDEV_PPM_MAX;
 	vdev->memory_limit_bytes = 2 * GIB;
 	snprintf(vdev->name, sizeof(vdev->name), "%s", name);
 	snprintf(vdev->device_name, sizeof(vdev->device_name), "cpu0");

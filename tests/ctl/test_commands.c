@@ -16,7 +16,7 @@
 #include "ctl.h"
 #include "fake_admin.h"
 
-#define WORDS_MAX	24
+#define WORDS_MAX	40
 #define GIB		(1ull << 30)
 
 int infinictl_main(int argc, char **argv);
@@ -109,6 +109,51 @@ static void full(void)
 	fake.change_err = -ENOSPC;
 }
 
+static void limited(void)
+{
+	struct infini_admin_vdev *beta = &fake.vdevs[1];
+
+	beta->vdev_class = INFINI_VDEV_CLASS_BATCH;
+	beta->cap_ppm = 200000;
+	beta->floor_ppm = 125000;
+	beta->tokens_per_s = 100;
+	beta->token_burst = 250;
+	beta->stats.throttles = 7;
+	beta->stats.throttled_ns = 1500000000;
+	fake.devices[0].floors_ppm = 125000;
+}
+
+static void rated(void)
+{
+	fake.vdevs[1].tokens_per_s = 100;
+}
+
+static void limited_full(void)
+{
+	limited();
+	fake.change_err = -ENOSPC;
+	fake.sentence = "the module's own words";
+}
+
+static void overcommitted(void)
+{
+	fake.devices[0].memory_promised_bytes = 12 * GIB;
+	fake.change_err = -ENOSPC;
+}
+
+static void burst_alone(void)
+{
+	fake.change_err = -EINVAL;
+	fake.sentence = "token burst 5 without a token rate";
+}
+
+static void capped(void)
+{
+	fake.change_err = -EINVAL;
+	fake.sentence =
+		"cap 0.1% is 1 ms a second, less than the quantum of 2 ms: at least 0.2%";
+}
+
 static void refused(void)
 {
 	fake.change_err = -EINVAL;
@@ -157,8 +202,25 @@ static const struct row rows[] = {
 	{ "show an id that is too large", "device show 4294967296", 1,
 	  "no device has id 4294967296", NULL },
 
-	{ "list vdevs", "vdev list", 0, "alpha   1  cpu0       300      2ms", NULL },
+	{ "list vdevs", "vdev list", 0,
+	  "alpha   1  cpu0    normal     300  none   none  none", NULL },
+	{ "list vdevs with limits", "vdev list", 0,
+	  "beta    2  cpu0    batch      100   20%  12.5%  100/s", limited },
 	{ "show a vdev", "vdev show beta", 0, "node         /dev/infini2", NULL },
+	{ "show a vdev without limits", "vdev show alpha", 0,
+	  "class        normal\nweight       300\nquantum      2ms\ncap          none\n"
+	  "floor        none\ntoken rate   none\n", NULL },
+	{ "show a vdev with limits", "vdev show beta", 0,
+	  "class        batch\nweight       100\nquantum      2ms\ncap          20%\n"
+	  "floor        12.5%\ntoken rate   100/s, burst 250\n", limited },
+	{ "show a vdev with a rate alone", "vdev show beta", 0,
+	  "token rate   100/s, burst 100\n", rated },
+	{ "show what throttled a vdev", "vdev show beta", 0,
+	  "throttled    7 times, for 1.5s\n", limited },
+	{ "show floors of a device", "device show cpu0", 0,
+	  "floors       12.5% promised to vdevs\n", limited },
+	{ "show an overcommitted device", "device show cpu0", 0,
+	  "memory       8G, 12G promised to vdevs (overcommitted), 0 used\n", overcommitted },
 	{ "show none", "vdev show", 2, "takes the name of one vdev, which is missing", NULL },
 	{ "show two", "vdev show alpha beta", 2, "takes the name of one vdev, no more", NULL },
 	{ "show an unknown vdev", "vdev show alhpa", 1,
@@ -185,7 +247,22 @@ static const struct row rows[] = {
 	{ "create with a slash in the name", "vdev create a/b --memory 2G", 2,
 	  "vdev name \"a/b\"", NULL },
 	{ "create with too much memory", "vdev create c --device cpu0 --memory 12G", 1,
-	  "vdev \"c\": memory 12G exceeds the 4G left of 8G on device cpu0", full },
+	  "vdev \"c\": memory 12G exceeds the 4G left of 8G on device cpu0: ask for less, shrink "
+	  "another vdev, or add --overcommit", full },
+	{ "create overcommitted", "vdev create c --device cpu0 --memory 6G --overcommit", 0,
+	  "created on device cpu0", NULL },
+	{ "create with more than the device has",
+	  "vdev create c --device cpu0 --memory 12G --overcommit", 1,
+	  "vdev \"c\": memory 12G exceeds the 8G that device cpu0 has: ask for less", full },
+	{ "create where all is overcommitted", "vdev create c --device cpu0 --memory 1G", 1,
+	  "vdev \"c\": memory 1G exceeds the 0 left of 8G on device cpu0", overcommitted },
+	{ "create without memory where all is overcommitted", "vdev create c --device cpu0", 2,
+	  "(0 is left on device cpu0)", overcommitted },
+	{ "create with too much floor", "vdev create c --device cpu0 --memory 1G --floor 90%", 1,
+	  "vdev \"c\": floor 90% exceeds the 87.5% left on device cpu0: ask for less, or lower the "
+	  "floor of another vdev", limited_full },
+	{ "create with a burst but no rate", "vdev create c --device cpu0 --memory 1G --burst 5", 1,
+	  "vdev \"c\": token burst 5 without a token rate", burst_alone },
 	{ "create one too many", "vdev create c --device cpu0 --memory 1G", 1,
 	  "the module has no id left", full },
 	{ "create what exists", "vdev create alpha --device cpu0 --memory 1G", 1,
@@ -225,8 +302,59 @@ static const struct row rows[] = {
 	{ "an owner of a number that nobody has", "vdev set alpha --owner 3999999999", 1,
 	  "write 3999999999:GROUP", NULL },
 
+	{ "an unknown class", "vdev set alpha --class fast", 2,
+	  "--class fast: must be latency, normal or batch", NULL },
+	{ "a class in capitals", "vdev set alpha --class Batch", 2, "latency, normal or batch",
+	  NULL },
+	{ "a class by number", "vdev set alpha --class 2", 2, "latency, normal or batch", NULL },
+	{ "a cap of nothing", "vdev set alpha --cap 0%", 2,
+	  "--cap 0%: must be 0.0001% to 100%, as in 12.5%, or none", NULL },
+	{ "a cap of almost nothing", "vdev set alpha --cap 0.00009%", 2, "must be 0.0001% to 100%",
+	  NULL },
+	{ "a cap below nothing", "vdev set alpha --cap -5%", 2,
+	  "--cap -5%: not a part: write 0.0001% to 100%, as in 12.5%, or none", NULL },
+	{ "a cap above everything", "vdev set alpha --cap 150%", 2,
+	  "--cap 150%: must be 0.0001% to 100%", NULL },
+	{ "a cap just above everything", "vdev set alpha --cap 100.0001%", 2, "to 100%", NULL },
+	{ "a cap beyond measure", "vdev set alpha --cap 99999999999999999999%", 2, "to 100%",
+	  NULL },
+	{ "a cap that is a word", "vdev set alpha --cap abc", 2, "--cap abc: not a part", NULL },
+	{ "a cap without its sign", "vdev set alpha --cap 20", 2,
+	  "--cap 20: needs a percent sign, as in 12.5%", NULL },
+	{ "a cap with two signs", "vdev set alpha --cap 20%%", 2, "needs a percent sign", NULL },
+	{ "a floor of nothing", "vdev set alpha --floor 0%", 2,
+	  "--floor 0%: must be 0.0001% to 100%, as in 12.5%, or none", NULL },
+	{ "a floor above everything", "vdev set alpha --floor 101%", 2, "--floor 101%: must be",
+	  NULL },
+	{ "a floor that is a word", "vdev set alpha --floor much", 2, "--floor much: not a part",
+	  NULL },
+	{ "a negative rate", "vdev set alpha --rate -5", 2,
+	  "--rate -5: must be 1 to 10000000 tokens per second, as in 100/s, or none", NULL },
+	{ "a rate of 0", "vdev set alpha --rate 0", 2, "--rate 0: must be 1 to 10000000", NULL },
+	{ "a huge rate", "vdev set alpha --rate 10000001", 2, "must be 1 to 10000000", NULL },
+	{ "a rate beyond measure", "vdev set alpha --rate 9999999999999999999999999999999999", 2,
+	  "must be 1 to 10000000", NULL },
+	{ "a rate by the minute", "vdev set alpha --rate 100/min", 2, "as in 100/s", NULL },
+	{ "a rate of a unit", "vdev set alpha --rate /s", 2, "as in 100/s", NULL },
+	{ "half a token", "vdev set alpha --rate 0.5/s", 2, "must be 1 to 10000000", NULL },
+	{ "a burst of 0", "vdev set alpha --burst 0", 2,
+	  "--burst 0: must be 1 to 1000000000 tokens, as in 200, or default", NULL },
+	{ "a negative burst", "vdev set alpha --burst -1", 2, "must be 1 to 1000000000", NULL },
+	{ "a huge burst", "vdev set alpha --burst 1000000001", 2, "must be 1 to 1000000000", NULL },
+	{ "an overcommit with a value", "vdev set alpha --overcommit=yes", 2, "--overcommit",
+	  NULL },
+
 	{ "set", "vdev set alpha --weight 5", 0, "", NULL },
 	{ "set nothing", "vdev set alpha", 2, "nothing to change", NULL },
+	{ "set nothing but overcommit", "vdev set alpha --overcommit", 2, "nothing to change",
+	  NULL },
+	{ "set too much floor", "vdev set alpha --floor 88%", 1,
+	  "vdev \"alpha\": floor 88% exceeds the 87.5% left on device cpu0", limited_full },
+	{ "set a floor that has come to fit", "vdev set beta --floor 100%", 1,
+	  "vdev \"beta\": the module's own words", limited_full },
+	{ "set a cap below a quantum", "vdev set alpha --cap 0.1%", 1,
+	  "vdev \"alpha\": cap 0.1% is 1 ms a second, less than the quantum of 2 ms: at least 0.2%",
+	  capped },
 	{ "set an unknown vdev", "vdev set gamma --weight 5", 1, "no vdev \"gamma\"", NULL },
 	{ "set too much memory", "vdev set alpha --memory 7G", 1,
 	  "vdev \"alpha\": memory 7G exceeds the 6G left of 8G on device cpu0", full },
@@ -274,12 +402,15 @@ static void test_create_asks(void **state)
 	(void)state;
 	fake_fill();
 	assert_int_equal(run("vdev create c --device gpu0 --memory 1.5G --weight 3 --quantum 4ms"
-			     " --owner root:0 --mode 0660 --no-node"), 0);
+			     " --owner root:0 --mode 0660 --no-node --class latency --cap 20%"
+			     " --floor 12.5% --rate 100/s --burst 200 --overcommit"), 0);
 	assert_int_equal(fake.nr_changes, 1);
 	assert_string_equal(fake.name, "c");
 	assert_string_equal(fake.device, "gpu0");
 	assert_int_equal(fake.config.set, INFINI_VDEV_SET_MEMORY | INFINI_VDEV_SET_WEIGHT |
-			 INFINI_VDEV_SET_QUANTUM | INFINI_VDEV_SET_OWNER | INFINI_VDEV_SET_MODE);
+			 INFINI_VDEV_SET_QUANTUM | INFINI_VDEV_SET_OWNER | INFINI_VDEV_SET_MODE |
+			 INFINI_VDEV_SET_CLASS | INFINI_VDEV_SET_CAP | INFINI_VDEV_SET_FLOOR |
+			 INFINI_VDEV_SET_RATE | INFINI_VDEV_SET_BURST);
 	assert_int_equal(fake.config.memory_limit_bytes, 3 * GIB / 2);
 	assert_int_equal(fake.config.weight, 3);
 	assert_int_equal(fake.config.quantum_ns, 4000000);
@@ -287,6 +418,66 @@ static void test_create_asks(void **state)
 	assert_int_equal(fake.config.gid, 0);
 	assert_int_equal(fake.config.mode, 0660);
 	assert_true(fake.config.no_node);
+	assert_true(fake.config.overcommit);
+	assert_int_equal(fake.config.vdev_class, INFINI_VDEV_CLASS_LATENCY);
+	assert_int_equal(fake.config.cap_ppm, 200000);
+	assert_int_equal(fake.config.floor_ppm, 125000);
+	assert_int_equal(fake.config.tokens_per_s, 100);
+	assert_int_equal(fake.config.token_burst, 200);
+}
+
+/* What each word comes to; everything else stays. */
+static void test_set_limits(void **state)
+{
+	static const struct {
+		const char *option;
+		uint32_t set;
+		uint64_t value;
+	} words[] = {
+		{ "--class latency", INFINI_VDEV_SET_CLASS, INFINI_VDEV_CLASS_LATENCY },
+		{ "--class normal", INFINI_VDEV_SET_CLASS, INFINI_VDEV_CLASS_NORMAL },
+		{ "--class batch", INFINI_VDEV_SET_CLASS, INFINI_VDEV_CLASS_BATCH },
+		{ "--cap 20%", INFINI_VDEV_SET_CAP, 200000 },
+		{ "--cap 0.0001%", INFINI_VDEV_SET_CAP, 1 },
+		{ "--cap 100%", INFINI_VDEV_SET_CAP, 1000000 },
+		{ "--cap none", INFINI_VDEV_SET_CAP, 1000000 },
+		{ "--floor 30%", INFINI_VDEV_SET_FLOOR, 300000 },
+		{ "--floor=99.9999%", INFINI_VDEV_SET_FLOOR, 999999 },
+		{ "--floor none", INFINI_VDEV_SET_FLOOR, 0 },
+		{ "--rate 100", INFINI_VDEV_SET_RATE, 100 },
+		{ "--rate 100/s", INFINI_VDEV_SET_RATE, 100 },
+		{ "--rate 10000000/s", INFINI_VDEV_SET_RATE, 10000000 },
+		{ "--rate none", INFINI_VDEV_SET_RATE, 0 },
+		{ "--burst 1", INFINI_VDEV_SET_BURST, 1 },
+		{ "--burst 1000000000", INFINI_VDEV_SET_BURST, 1000000000 },
+		{ "--burst default", INFINI_VDEV_SET_BURST, 0 },
+	};
+	char line[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		fake_fill();
+		snprintf(line, sizeof(line), "vdev set beta %s", words[i].option);
+		assert_int_equal(run(line), 0);
+		assert_string_equal(err, "");
+		assert_int_equal(fake.config.set, words[i].set);
+		assert_int_equal(fake.config.vdev_class + fake.config.cap_ppm +
+				 fake.config.floor_ppm + fake.config.tokens_per_s +
+				 fake.config.token_burst, words[i].value);
+		assert_false(fake.config.overcommit);
+	}
+}
+
+/* What the module did but had to say something about is a note, and no failure. */
+static void test_note(void **state)
+{
+	(void)state;
+	fake_fill();
+	fake.sentence = "memory limit 1.00 GiB is below the 2.00 GiB in use: no further allocation";
+	assert_int_equal(run("vdev set beta --memory 1G"), 0);
+	assert_string_equal(out, "");
+	assert_string_equal(err, "infinictl: note: vdev \"beta\": memory limit 1.00 GiB is below "
+			    "the 2.00 GiB in use: no further allocation\n");
 }
 
 static void test_set_asks(void **state)
@@ -353,6 +544,7 @@ static void test_vdev_json(void **state)
 
 	(void)state;
 	fake_fill();
+	limited();
 	fake.vdevs[1].stats.tokens_generated = 1ull << 40;
 	fake.vdevs[1].queue_wait_hist[40] = 4;
 	fake.vdevs[1].minor = -1;
@@ -364,8 +556,15 @@ static void test_vdev_json(void **state)
 	assert_null(json_object_object_get(vdev, "node"));
 	assert_string_equal(json_object_get_string(json_object_object_get(vdev, "mode")), "0600");
 	assert_int_equal(number(vdev, "weight"), 100);
+	assert_string_equal(json_object_get_string(json_object_object_get(vdev, "class")), "batch");
+	assert_int_equal(number(vdev, "cap_ppm"), 200000);
+	assert_int_equal(number(vdev, "floor_ppm"), 125000);
+	assert_int_equal(number(vdev, "tokens_per_s"), 100);
+	assert_int_equal(number(vdev, "token_burst"), 250);
 	stats = json_object_object_get(vdev, "stats");
 	assert_int_equal(number(stats, "tokens_generated"), 1ull << 40);
+	assert_int_equal(number(stats, "throttles"), 7);
+	assert_int_equal(number(stats, "throttled_ns"), 1500000000);
 	assert_int_equal(number(stats, "queue_wait_p50_ns"), 1152);
 	assert_false(json_object_object_get_ex(stats, "queue_wait_hist", &hist));
 	json_object_put(array);
@@ -386,11 +585,13 @@ static void test_device_json(void **state)
 	(void)state;
 	fake_fill();
 	fake.devices[0].nr_kinds = 1;
+	fake.devices[0].floors_ppm = 600000;
 	strcpy((char *)fake.devices[0].kinds[0].name, "CPU_REPACK");
 	fake.devices[0].kinds[0].flags = INFINI_MEMORY_F_WEIGHTS;
 	assert_int_equal(run("device show cpu0 --json"), 0);
 	device = json_tokener_parse(out);
 	assert_int_equal(number(device, "memory_bytes"), 8 * GIB);
+	assert_int_equal(number(device, "floors_ppm"), 600000);
 	kinds = json_object_object_get(device, "memory_kinds");
 	assert_int_equal(json_object_array_length(kinds), 1);
 	json_object_put(device);
@@ -499,6 +700,8 @@ static void test_events_json(void **state)
 static const struct CMUnitTest other_tests[] = {
 	cmocka_unit_test(test_create_asks),
 	cmocka_unit_test(test_set_asks),
+	cmocka_unit_test(test_set_limits),
+	cmocka_unit_test(test_note),
 	cmocka_unit_test(test_delete_asks),
 	cmocka_unit_test(test_nothing_there),
 	cmocka_unit_test(test_vdev_json),

@@ -95,6 +95,28 @@ static const struct row mode_rows[] = {
 	{ "", -EINVAL, 0 },
 };
 
+static const struct row percent_rows[] = {
+	{ "0%", 0, 0 },
+	{ "20%", 0, 200000 },
+	{ "12.5%", 0, 125000 },
+	{ "0.0001%", 0, 1 },
+	{ "0.00009%", 0, 0 },
+	{ "33.333333%", 0, 333333 },
+	{ "100%", 0, 1000000 },
+	{ "150%", 0, 1500000 },
+	{ "429496.7295%", 0, UINT32_MAX },
+	{ "429496.7296%", -ERANGE, 0 },
+	{ "99999999999999999999%", -ERANGE, 0 },
+	{ "20", -EDOM, 0 },
+	{ "20 %", -EDOM, 0 },
+	{ "20%%", -EDOM, 0 },
+	{ "20percent", -EDOM, 0 },
+	{ "-5%", -EINVAL, 0 },
+	{ "%", -EINVAL, 0 },
+	{ ".5%", -EINVAL, 0 },
+	{ "", -EINVAL, 0 },
+};
+
 static const struct text_row {
 	uint64_t value;
 	const char *text;
@@ -106,6 +128,9 @@ static const struct text_row {
 	{ 0, "0ns" }, { 999, "999ns" }, { 1000, "1us" }, { 250000, "250us" }, { 2000000, "2ms" },
 	{ 1234567, "1.23ms" }, { 12345678, "12.3ms" }, { 1000000000, "1s" },
 	{ 90000000000, "90s" }, { 3600000000000, "60min" },
+}, percent_texts[] = {
+	{ 0, "0%" }, { 1, "0.0001%" }, { 2000, "0.2%" }, { 125000, "12.5%" }, { 200000, "20%" },
+	{ 333333, "33.3333%" }, { 999999, "99.9999%" }, { 1000000, "100%" },
 };
 
 static void check(const struct row *row, int err, uint64_t value)
@@ -168,6 +193,17 @@ static void test_modes(void **state)
 	}
 }
 
+static void test_percents(void **state)
+{
+	(void)state;
+	for EACH(percent_rows) {
+		uint32_t value = 0;
+		int err = infini_percent_parse(percent_rows[i].text, &value);
+
+		check(&percent_rows[i], err, value);
+	}
+}
+
 static void test_texts(void **state)
 {
 	(void)state;
@@ -177,6 +213,9 @@ static void test_texts(void **state)
 	for EACH(duration_texts)
 		assert_string_equal(infini_duration_text(duration_texts[i].value).s,
 				    duration_texts[i].text);
+	for EACH(percent_texts)
+		assert_string_equal(infini_percent_text(percent_texts[i].value).s,
+				    percent_texts[i].text);
 }
 
 /* What a table shows can be typed again: it means the same within what was rounded away. */
@@ -188,6 +227,12 @@ static void test_texts_parse(void **state)
 	for (uint64_t bytes = 1; bytes < TIB; bytes = bytes * 17 / 7 + 1) {
 		assert_int_equal(infini_bytes_parse(infini_bytes_text(bytes).s, &value), 0);
 		assert_true(value >= bytes - bytes / 100 && value <= bytes + bytes / 100);
+	}
+	for (uint32_t ppm = 0; ppm <= INFINI_VDEV_PPM_MAX; ppm += 7) {
+		uint32_t again;
+
+		assert_int_equal(infini_percent_parse(infini_percent_text(ppm).s, &again), 0);
+		assert_int_equal(again, ppm);
 	}
 }
 
@@ -223,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_percents),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_texts_parse),
 		cmocka_unit_test(test_near),
