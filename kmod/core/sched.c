@@ -120,8 +120,9 @@ static void vdev_serve(struct infini_sched *s, struct infini_sched_vdev *v, u64 
 	u64 units = min_t(u64, ran_ns, INFINI_LEVEL_FORGET_NS / 2) * INFINI_BUCKET_PER_NS;
 
 	v->occupancy_ns += ran_ns;
-	infini_bucket_fill(&v->cap, now_ns);
+	/* In this order: what flows into a full bucket while it is used is not lost. */
 	infini_bucket_take(&v->cap, units);
+	infini_bucket_fill(&v->cap, now_ns);
 	infini_bucket_fill(&v->floor, now_ns);
 	if (v->granted) {
 		infini_level_grant(level, &v->se, ran_ns, GRANT_DEBT_SLICES * v->se.slice_ns);
