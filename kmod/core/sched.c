@@ -112,27 +112,41 @@ static u64 floor_due(struct infini_sched_vdev *v, u64 now_ns)
 
 /* ---- who runs, is charged ---- */
 
+static u64 units_of(u64 ran_ns)
+{
+	return min_t(u64, ran_ns, INFINI_LEVEL_FORGET_NS / 2) * INFINI_BUCKET_PER_NS;
+}
+
+/* What of the last @ran_ns is its floor's: its quantum, and what it takes to give the slot back. */
+static u64 floors_part(const struct infini_sched_vdev *v, u64 ran_ns, u64 now_ns)
+{
+	u64 start_ns = now_ns - ran_ns;
+
+	if (!v->granted)
+		return 0;
+	if (v->yield_asked)
+		return ran_ns;
+	return start_ns < quantum_end(v) ? min_t(u64, ran_ns, quantum_end(v) - start_ns) : 0;
+}
+
 /* By right of its floor it owes little to its class, and by weight nothing to its floor. */
 static void vdev_serve(struct infini_sched *s, struct infini_sched_vdev *v, u64 ran_ns,
 		       u64 now_ns)
 {
 	struct infini_sched_level *level = &tier_of(s, v)->level;
-	u64 units = min_t(u64, ran_ns, INFINI_LEVEL_FORGET_NS / 2) * INFINI_BUCKET_PER_NS;
+	u64 granted_ns = floors_part(v, ran_ns, now_ns);
+	u64 weighted_ns = ran_ns - granted_ns;
 
 	v->occupancy_ns += ran_ns;
 	/* In this order: what flows into a full bucket while it is used is not lost. */
-	infini_bucket_take(&v->cap, units);
+	infini_bucket_take(&v->cap, units_of(ran_ns));
 	infini_bucket_fill(&v->cap, now_ns);
 	infini_bucket_fill(&v->floor, now_ns);
-	if (v->granted) {
-		infini_level_grant(level, &v->se, ran_ns, GRANT_DEBT_SLICES * v->se.slice_ns);
-		infini_bucket_take(&v->floor, units);
-	} else {
-		infini_level_charge(level, &v->se, ran_ns);
-		infini_bucket_take(&v->floor, min_t(u64, units, max_t(s64, v->floor.level, 0)));
-	}
-	if (v->floor.level <= 0 || quantum_over(v, now_ns))
-		v->granted = false;
+	infini_level_grant(level, &v->se, granted_ns, GRANT_DEBT_SLICES * v->se.slice_ns);
+	infini_bucket_take(&v->floor, units_of(granted_ns));
+	infini_level_charge(level, &v->se, weighted_ns);
+	infini_bucket_take(&v->floor, min_t(u64, units_of(weighted_ns),
+					    max_t(s64, v->floor.level, 0)));
 	if (quantum_over(v, now_ns))
 		v->sheltered = false;
 	if (cap_is_set(v) && v->cap.level <= 0)
