@@ -26,8 +26,11 @@ static void charge_limits(struct kunit *test)
 	};
 	struct world *world = test->priv;
 	struct infini_vdev *vdev = world->vdev;
+	u64 device_bytes = world->device->memory_bytes;
 	int i, failed = 0;
 
+	/* A device that is never in the way. */
+	world->device->memory_bytes = S64_MAX;
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		vdev->memory_limit_bytes = S64_MAX;
 		KUNIT_ASSERT_EQ(test, infini_vdev_charge(vdev, rows[i].before), 0);
@@ -38,9 +41,11 @@ static void charge_limits(struct kunit *test)
 		infini_vdev_uncharge(vdev, rows[i].want ? 0 : rows[i].bytes);
 		infini_vdev_uncharge(vdev, rows[i].before);
 		KUNIT_EXPECT_EQ(test, used(world), 0);
+		KUNIT_EXPECT_EQ(test, atomic64_read(&world->device->memory_used_bytes), 0);
 	}
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vdev->memory_failed), failed);
 	vdev->memory_limit_bytes = WORLD_MEMORY;
+	world->device->memory_bytes = device_bytes;
 }
 
 static void charge_peak(struct kunit *test)
