@@ -126,6 +126,13 @@ static int place_copy(struct builder *b, uint32_t index, struct ggml_tensor *cop
 
 static int copy_tensor(struct builder *b, uint32_t index, struct ggml_tensor **out);
 
+static bool is_weights(const struct builder *b, uint32_t index)
+{
+	const struct infini_ggml_place *place = &b->graph->places[index];
+
+	return ((struct infini_ggml_buffer *)b->bindings[place->binding].buffer->priv)->is_weights;
+}
+
 /* Source i of the node @copy; the sources of a leaf do not matter. */
 static int copy_sources(struct builder *b, uint32_t index, struct ggml_tensor *copy)
 {
@@ -139,6 +146,8 @@ static int copy_sources(struct builder *b, uint32_t index, struct ggml_tensor *c
 			copy->src[i] = copy;
 			continue;
 		}
+		if (infini_ggml_rule_writes(t, i) && is_weights(b, index_of(b, t->src[i])))
+			return refuse(b, index, "memory of weights is not computed into");
 		ret = copy_tensor(b, index_of(b, t->src[i]), &copy->src[i]);
 		if (ret)
 			return ret;

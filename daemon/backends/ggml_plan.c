@@ -100,20 +100,41 @@ static int compare_spans(const void *x, const void *y)
 	return a->from < b->from ? -1 : a->from > b->from;
 }
 
+#define WRITTEN_MAX	(1 + GGML_MAX_SRC)
+
+/* The places that the node @t writes: its own, and those of sources that it changes. */
+static uint32_t written_places(const struct infini_ggml_graph *graph, const struct ggml_tensor *t,
+			       const struct infini_ggml_place **places)
+{
+	uint32_t nr = 0;
+	int i;
+
+	if (infini_ggml_is_view_op(t->op))
+		return 0;
+	places[nr++] = &graph->places[t - graph->tensors];
+	for (i = 0; i < GGML_MAX_SRC; i++)
+		if (t->src[i] && infini_ggml_rule_writes(t, i))
+			places[nr++] = &graph->places[t->src[i] - graph->tensors];
+	return nr;
+}
+
 /* All that the graph writes, as disjoint spans in order. */
 static struct span *written_spans(const struct infini_ggml_graph *graph, uint32_t *nr)
 {
-	struct span *spans = calloc(graph->nr_nodes + 1, sizeof(*spans));
-	uint32_t i, n = 0, out = 0;
+	const struct infini_ggml_place *places[WRITTEN_MAX];
+	uint32_t i, j, n = 0, out = 0;
+	struct span *spans;
 
+	for (i = 0; i < graph->nr_nodes; i++)
+		n += written_places(graph, &graph->tensors[graph->nodes[i]], places);
+	spans = calloc(n + 1, sizeof(*spans));
 	if (!spans)
 		return NULL;
-	for (i = 0; i < graph->nr_nodes; i++) {
-		const struct infini_ggml_place *place = &graph->places[graph->nodes[i]];
-
-		if (!infini_ggml_is_view_op(graph->tensors[graph->nodes[i]].op))
-			spans[n++] = (struct span){ place->binding, place->offset,
-						    place->offset + place->bytes };
+	for (i = 0, n = 0; i < graph->nr_nodes; i++) {
+		j = written_places(graph, &graph->tensors[graph->nodes[i]], places);
+		while (j--)
+			spans[n++] = (struct span){ places[j]->binding, places[j]->offset,
+						    places[j]->offset + places[j]->bytes };
 	}
 	qsort(spans, n, sizeof(*spans), compare_spans);
 	for (i = 0; i < n; i++) {
@@ -165,13 +186,15 @@ struct planner {
 static bool written_here(const struct planner *p, uint32_t node,
 			 const struct infini_ggml_place *place)
 {
-	const struct infini_ggml_graph *graph = p->graph;
-	uint32_t i;
+	const struct infini_ggml_place *places[WRITTEN_MAX];
+	uint32_t i, nr;
 
-	for (i = p->first; i < node; i++)
-		if (!infini_ggml_is_view_op(graph->tensors[graph->nodes[i]].op) &&
-		    infini_ggml_places_overlap(&graph->places[graph->nodes[i]], place))
-			return true;
+	for (i = p->first; i < node; i++) {
+		nr = written_places(p->graph, &p->graph->tensors[p->graph->nodes[i]], places);
+		while (nr--)
+			if (infini_ggml_places_overlap(places[nr], place))
+				return true;
+	}
 	return false;
 }
 

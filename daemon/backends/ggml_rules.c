@@ -274,7 +274,7 @@ static const char *check_clamp(const struct ggml_tensor *t)
 
 	DEMAND(t->type == a->type && (infini_ggml_f32(t) || t->type == GGML_TYPE_F16), "type");
 	DEMAND(ggml_are_same_shape(a, t), "shape differs");
-	DEMAND(infini_ggml_flat(a) && infini_ggml_flat(t), "rows have gaps");
+	DEMAND(infini_ggml_rows(a) && infini_ggml_rows(t), "rows have gaps");
 	return NULL;
 }
 
@@ -284,6 +284,7 @@ static const char *check_sum(const struct ggml_tensor *t)
 
 	DEMAND(infini_ggml_plain_float(a) && t->type == a->type, "type");
 	DEMAND(ggml_is_scalar(t), "result is not a scalar");
+	/* Of a permuted source the kernel makes a wrong sum. */
 	DEMAND(infini_ggml_rows(a), "rows have gaps");
 	return NULL;
 }
@@ -470,10 +471,12 @@ const struct infini_ggml_rule *infini_ggml_rule_get(enum ggml_op op)
 		rule = infini_ggml_rule_network(op);
 	if (!rule)
 		rule = infini_ggml_rule_image(op);
-	return rule ? rule : infini_ggml_rule_state(op);
+	if (!rule)
+		rule = infini_ggml_rule_state(op);
+	return rule ? rule : infini_ggml_rule_train(op);
 }
 
-struct infini_ggml_demand infini_ggml_rule_demand(const struct ggml_tensor *t)
+static struct infini_ggml_demand demand_of(const struct ggml_tensor *t)
 {
 	struct infini_ggml_demand d = { INFINI_GGML_CONTENT_INDEX, 1, 0 };
 
@@ -482,6 +485,7 @@ struct infini_ggml_demand infini_ggml_rule_demand(const struct ggml_tensor *t)
 		d.limit = t->src[0]->ne[1];
 		return d;
 	case GGML_OP_SET_ROWS:
+	case GGML_OP_GET_ROWS_BACK:
 		d.limit = t->ne[1];
 		return d;
 	case GGML_OP_ADD_ID:
@@ -505,6 +509,15 @@ struct infini_ggml_demand infini_ggml_rule_demand(const struct ggml_tensor *t)
 		d.content = INFINI_GGML_CONTENT_FREE;
 		return d;
 	}
+}
+
+struct infini_ggml_demand infini_ggml_rule_demand(const struct ggml_tensor *t)
+{
+	struct infini_ggml_demand d = demand_of(t);
+
+	if (d.content != INFINI_GGML_CONTENT_FREE && ggml_is_empty(t->src[d.src]))
+		d.content = INFINI_GGML_CONTENT_FREE;
+	return d;
 }
 
 size_t infini_ggml_rule_reach(const struct ggml_tensor *t, int i)

@@ -14,6 +14,8 @@
  * struct infini_ggml_rule - one operation
  * @need: bit i is set when src[i] must be there
  * @may: bit i is set when src[i] may be there besides
+ * @empty: bit i is set when src[i] may have no elements; @check must not divide by its dimensions
+ * @writes: bit i is set when src[i] is changed besides the result
  * @check: NULL when sound, else the reason in words; strides, ranges and sources that @need asks
  *	for have been checked before
  *
@@ -24,10 +26,18 @@ struct infini_ggml_rule {
 	uint16_t need;
 	uint16_t may;
 	const char *(*check)(const struct ggml_tensor *t);
+	uint16_t empty;
+	uint16_t writes;
 };
 
 /* NULL for an operation that this backend does not run. */
 const struct infini_ggml_rule *infini_ggml_rule_get(enum ggml_op op);
+
+/* @t, of an operation that this backend runs, changes its source i. */
+static inline bool infini_ggml_rule_writes(const struct ggml_tensor *t, int i)
+{
+	return infini_ggml_rule_get(t->op)->writes & (1 << i);
+}
 
 enum infini_ggml_content {
 	INFINI_GGML_CONTENT_FREE	= 0,	/* any bytes will do */
@@ -117,5 +127,6 @@ const struct infini_ggml_rule *infini_ggml_rule_basic(enum ggml_op op);
 const struct infini_ggml_rule *infini_ggml_rule_network(enum ggml_op op);
 const struct infini_ggml_rule *infini_ggml_rule_image(enum ggml_op op);
 const struct infini_ggml_rule *infini_ggml_rule_state(enum ggml_op op);
+const struct infini_ggml_rule *infini_ggml_rule_train(enum ggml_op op);
 
 #endif /* INFINI_DAEMON_GGML_RULES_H */

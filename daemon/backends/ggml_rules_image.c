@@ -74,6 +74,21 @@ static const char *check_conv_transpose_1d(const struct ggml_tensor *t)
 	return NULL;
 }
 
+static const char *check_col2im_1d(const struct ggml_tensor *t)
+{
+	const struct ggml_tensor *a = t->src[0];
+	int64_t stride = t->op_params[0], channels = t->op_params[1], pad = t->op_params[2];
+
+	DEMAND(infini_ggml_plain_float(a) && t->type == a->type, "type");
+	DEMAND(ggml_is_matrix(a) && infini_ggml_packed(a) && infini_ggml_packed(t), "layout");
+	DEMAND(stride > 0 && channels > 0 && pad >= 0, "window");
+	DEMAND(a->ne[0] % channels == 0, "channels");
+	/* All below 2^31: nothing can overflow. */
+	DEMAND(infini_ggml_shape(t, (a->ne[1] - 1) * stride + a->ne[0] / channels - 2 * pad,
+				 channels, 1, 1), "shape");
+	return NULL;
+}
+
 static const char *check_pool(const struct ggml_tensor *t)
 {
 	const struct ggml_tensor *a = t->src[0];
@@ -272,7 +287,7 @@ static const char *check_im2col_3d(const struct ggml_tensor *t)
 		steps[i] = conv_steps(b->ne[i], a->ne[i], p[i], p[3 + i], p[6 + i]);
 		DEMAND(steps[i] > 0, "window");
 	}
-	DEMAND(in > 0 && a->ne[3] % in == 0 && b->ne[3] % in == 0, "channels");
+	DEMAND(in > 0 && b->ne[3] % in == 0, "channels");
 	DEMAND(infini_ggml_shape(t, a->ne[0] * a->ne[1] * a->ne[2] * in, steps[0], steps[1],
 				 steps[2] * (b->ne[3] / in)), "shape");
 	DEMAND(infini_ggml_packed(t), "not contiguous");
@@ -283,8 +298,9 @@ static const struct infini_ggml_rule image[GGML_OP_COUNT] = {
 	[GGML_OP_IM2COL]		= { 0x03, 0, check_im2col },
 	[GGML_OP_IM2COL_3D]		= { 0x03, 0, check_im2col_3d },
 	[GGML_OP_CONV_2D]		= { 0x03, 0, check_conv_2d },
-	[GGML_OP_CONV_3D]		= { 0x03, 0, check_conv_3d },
+	[GGML_OP_CONV_3D]		= { 0x03, 0, check_conv_3d, .empty = 0x01 },
 	[GGML_OP_CONV_2D_DW]		= { 0x03, 0, check_conv_2d_dw },
+	[GGML_OP_COL2IM_1D]		= { 0x01, 0, check_col2im_1d },
 	[GGML_OP_CONV_TRANSPOSE_1D]	= { 0x03, 0, check_conv_transpose_1d },
 	[GGML_OP_CONV_TRANSPOSE_2D]	= { 0x03, 0, check_conv_transpose_2d },
 	[GGML_OP_POOL_1D]		= { 0x01, 0, check_pool },

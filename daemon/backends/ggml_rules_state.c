@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Rules for recurrent states, and for the steps of training.
+ * Rules for recurrent states.
  */
-#include <string.h>
-
 #include "ggml_rules.h"
 
 #define DEMAND INFINI_GGML_DEMAND
@@ -151,31 +149,6 @@ static const char *check_solve(const struct ggml_tensor *t)
 	return NULL;
 }
 
-static const char *check_repeat_back(const struct ggml_tensor *t)
-{
-	const struct ggml_tensor *a = t->src[0];
-
-	DEMAND(is_f32(a) && is_f32(t), "type");
-	DEMAND(ggml_can_repeat(t, a), "source is no multiple of the result");
-	DEMAND(is_rows(a) && infini_ggml_packed(t), "layout");
-	return NULL;
-}
-
-/* SILU_BACK, SOFT_MAX_BACK and RMS_NORM_BACK: two sources and a result of one shape. */
-static const char *check_back(const struct ggml_tensor *t)
-{
-	const struct ggml_tensor *a = t->src[0], *b = t->src[1];
-	float bias;
-
-	DEMAND(is_f32(a) && is_f32(b) && is_f32(t), "type");
-	DEMAND(ggml_are_same_shape(a, t) && ggml_are_same_shape(b, t), "shapes differ");
-	DEMAND(infini_ggml_packed(a) && infini_ggml_packed(b) && infini_ggml_packed(t),
-	       "not contiguous");
-	memcpy(&bias, &t->op_params[1], sizeof(bias));
-	DEMAND(t->op != GGML_OP_SOFT_MAX_BACK || bias == 0, "bias");
-	return NULL;
-}
-
 static const struct infini_ggml_rule state[GGML_OP_COUNT] = {
 	[GGML_OP_SSM_CONV]		= { 0x03, 0, check_ssm_conv },
 	[GGML_OP_SSM_SCAN]		= { 0x7f, 0, check_ssm_scan },
@@ -184,10 +157,6 @@ static const struct infini_ggml_rule state[GGML_OP_COUNT] = {
 	[GGML_OP_RWKV_WKV7]		= { 0x7f, 0, check_wkv7 },
 	[GGML_OP_GATED_LINEAR_ATTN]	= { 0x1f, 0, check_gated_attention },
 	[GGML_OP_SOLVE_TRI]		= { 0x03, 0, check_solve },
-	[GGML_OP_REPEAT_BACK]		= { 0x01, 0, check_repeat_back },
-	[GGML_OP_SILU_BACK]		= { 0x03, 0, check_back },
-	[GGML_OP_SOFT_MAX_BACK]		= { 0x03, 0, check_back },
-	[GGML_OP_RMS_NORM_BACK]		= { 0x03, 0, check_back },
 };
 
 const struct infini_ggml_rule *infini_ggml_rule_state(enum ggml_op op)

@@ -59,7 +59,7 @@ static int check_shape(const struct infini_ggml_tensor *in, struct infini_ggml_w
 	uint64_t elements = 1;
 	int i;
 
-	/* ggml's kernels keep lengths and numbers of rows in int. */
+	/* ggml's kernels keep lengths and numbers of rows in int, and add their threads to it. */
 	for (i = 0; i < INFINI_GGML_DIMS; i++) {
 		if (in->ne[i] > INT32_MAX) {
 			infini_ggml_why_set(why, "dimension %d of %llu exceeds %d", i,
@@ -68,8 +68,9 @@ static int check_shape(const struct infini_ggml_tensor *in, struct infini_ggml_w
 		}
 		if (i && __builtin_mul_overflow(elements, in->ne[i], &elements))
 			elements = UINT64_MAX;
-		if (elements > INT32_MAX) {
-			infini_ggml_why_set(why, "more than %d rows", INT32_MAX);
+		if (elements > INT32_MAX - GGML_MAX_N_THREADS) {
+			infini_ggml_why_set(why, "more than %d rows",
+					    INT32_MAX - GGML_MAX_N_THREADS);
 			return -EINVAL;
 		}
 	}
@@ -176,7 +177,8 @@ int infini_ggml_node_check(const struct ggml_tensor *t, struct infini_ggml_why *
 			infini_ggml_why_set(why, "%s has a source %d", ggml_op_name(t->op), i);
 			return -EINVAL;
 		}
-		if (t->src[i] && ggml_is_empty(t->src[i]) && !infini_ggml_is_view_op(t->op)) {
+		if (t->src[i] && ggml_is_empty(t->src[i]) && !infini_ggml_is_view_op(t->op) &&
+		    !(rule->empty & (1 << i))) {
 			infini_ggml_why_set(why, "%s: source %d is empty", ggml_op_name(t->op), i);
 			return -EINVAL;
 		}
@@ -417,7 +419,8 @@ static int accept_node(struct parser *p, uint32_t index)
 		bytes = infini_ggml_rule_reach(t, i);
 		if (bytes > INT64_MAX - graph->places[src].offset)
 			return refuse(p->why, index, "source %d reaches too far", i);
-		need(graph, src, bytes, INFINI_ACCESS_READ);
+		need(graph, src, bytes, INFINI_ACCESS_READ |
+		     (infini_ggml_rule_writes(t, i) ? INFINI_ACCESS_WRITE : 0));
 	}
 	return need_contents(p, index);
 }

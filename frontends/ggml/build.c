@@ -156,6 +156,19 @@ static bool infini_build_writes(const struct ggml_tensor *node)
 	}
 }
 
+/* An optimiser's step changes the weights and their momenta in place. */
+static bool infini_build_changes(const struct ggml_tensor *node, int src)
+{
+	switch (node->op) {
+	case GGML_OP_OPT_STEP_ADAMW:
+		return src == 0 || src == 2 || src == 3;
+	case GGML_OP_OPT_STEP_SGD:
+		return src == 0;
+	default:
+		return false;
+	}
+}
+
 static int infini_build_node(struct infini_build *build, const struct ggml_tensor *node)
 {
 	uint32_t src[INFINI_GGML_SRC_MAX], view = INFINI_GGML_NONE, index;
@@ -185,6 +198,9 @@ static int infini_build_node(struct infini_build *build, const struct ggml_tenso
 	build->nodes[build->nr_nodes++] = index;
 	if (infini_build_writes(node))
 		build->access[out->binding] |= INFINI_ACCESS_WRITE;
+	for (i = 0; i < INFINI_GGML_SRC_MAX; i++)
+		if (infini_build_changes(node, i))
+			build->access[build->out[src[i]].binding] |= INFINI_ACCESS_WRITE;
 	return 0;
 }
 

@@ -108,6 +108,49 @@ static struct ggml_tensor *gated(struct ggml_context *c)
 				      F(8, 3, 4, 1), F(8 * 8 * 3, 2, 1, 1), 0.5f);
 }
 
+/* Rows of no number: nothing is stored. */
+static struct ggml_tensor *store_nothing(struct ggml_context *c)
+{
+	return ggml_set_rows(c, F(33, 5, 2, 3), F(33, 0, 2, 3), L(0, 1, 3, 1));
+}
+
+static struct ggml_tensor *hadamard(struct ggml_context *c)
+{
+	struct ggml_tensor *t = ggml_mul_mat(c, F(64, 64, 1, 1), H(64, 3, 2, 1));
+
+	t->op_params[1] = GGML_HINT_SRC0_IS_HADAMARD;
+	return t;
+}
+
+static struct ggml_tensor *indexer(struct ggml_context *c, enum ggml_type type)
+{
+	return ggml_lightning_indexer(c, F(32, 4, 3, 2), ggml_new_tensor_4d(c, type, 32, 1, 9, 2),
+				      F(4, 3, 1, 2), H(9, 3, 1, 1));
+}
+
+static struct ggml_tensor *hyper_post(struct ggml_context *c, bool comb)
+{
+	return ggml_dsv4_hc_post(c, F(9, 5, 1, 1), F(9, 4, 5, 1), F(4, 5, 1, 1),
+				 comb ? F(4, 4, 5, 1) : NULL);
+}
+
+static struct ggml_tensor *adamw(struct ggml_context *c)
+{
+	struct ggml_tensor *w = F(9, 4, 3, 2);
+
+	ggml_set_param(w);
+	return ggml_opt_step_adamw(c, w, F(9, 4, 3, 2), F(9, 4, 3, 2), F(9, 4, 3, 2),
+				   F(7, 1, 1, 1));
+}
+
+static struct ggml_tensor *sgd(struct ggml_context *c)
+{
+	struct ggml_tensor *w = F(9, 4, 3, 2);
+
+	ggml_set_param(w);
+	return ggml_opt_step_sgd(c, w, F(9, 4, 3, 2), F(2, 1, 1, 1));
+}
+
 /* A step of training: two sources and a result of one shape. */
 static struct ggml_tensor *back(struct ggml_context *c, enum ggml_op op)
 {
@@ -244,6 +287,33 @@ static struct ggml_tensor *back(struct ggml_context *c, enum ggml_op op)
 	CASE("silu, back", back(c, GGML_OP_SILU_BACK)) \
 	CASE("soft max, back", back(c, GGML_OP_SOFT_MAX_BACK)) \
 	CASE("rms norm, back", back(c, GGML_OP_RMS_NORM_BACK)) \
+	CASE("clamp of a view", ggml_clamp(c, strided(c, 7, 5), -0.5f, 0.5f)) \
+	CASE("mul mat, f32 with bf16", ggml_mul_mat(c, F(17, 5, 2, 1), T(BF16, 17, 3, 4, 2))) \
+	CASE("hadamard product", hadamard(c)) \
+	CASE("set no rows", store_nothing(c)) \
+	CASE("col2im, 1d", ggml_col2im_1d(c, F(12, 7, 1, 1), 2, 3, 1)) \
+	CASE("col2im, 1d, f16", ggml_col2im_1d(c, H(15, 11, 1, 1), 2, 5, 0)) \
+	CASE("convolution with an empty kernel", \
+	     ggml_conv_3d_direct(c, F(1, 0, 1, 1), F(2, 2, 2, 1), 1, 1, 1, 0, 0, 0, 1, 1, 1, \
+		1, 1, 1)) \
+	CASE("lightning indexer", indexer(c, GGML_TYPE_F32)) \
+	CASE("lightning indexer, q8_0", indexer(c, GGML_TYPE_Q8_0)) \
+	CASE("hyper-connections, comb", \
+	     ggml_dsv4_hc_comb(c, F(24, 5, 1, 1), F(3, 1, 1, 1), F(24, 1, 1, 1), 1e-6f, 4)) \
+	CASE("hyper-connections, pre", ggml_dsv4_hc_pre(c, F(9, 4, 5, 1), F(4, 5, 1, 1))) \
+	CASE("hyper-connections, gated", \
+	     ggml_dsv4_hc_pre_gated(c, F(9, 4, 5, 1), F(9, 4, 5, 1), 0.25f)) \
+	CASE("hyper-connections, post", hyper_post(c, true)) \
+	CASE("hyper-connections, post without comb", hyper_post(c, false)) \
+	CASE("get rows, back", \
+	     ggml_get_rows_back(c, F(9, 4, 1, 1), I(3, 1, 1, 1), F(9, 5, 1, 1))) \
+	CASE("get rows, back, f16", \
+	     ggml_get_rows_back(c, H(9, 4, 1, 1), I(4, 1, 1, 1), F(9, 5, 1, 1))) \
+	CASE("cross entropy", ggml_cross_entropy_loss(c, F(9, 4, 3, 2), F(9, 4, 3, 2))) \
+	CASE("cross entropy, back", \
+	     ggml_cross_entropy_loss_back(c, F(1, 1, 1, 1), F(9, 4, 3, 2), F(9, 4, 3, 2))) \
+	CASE("adamw", adamw(c)) \
+	CASE("sgd", sgd(c)) \
 	CASE("feed forward", layer(c))
 
 struct ggml_tensor *case_build(struct ggml_context *c, unsigned int i, const char **name)

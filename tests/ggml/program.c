@@ -209,6 +209,33 @@ void fill_leaves(const struct program *program, unsigned char *base, uint64_t se
 	}
 }
 
+int program_try(struct infini_backend *backend, const struct program *program,
+		struct arena *arena)
+{
+	const struct infini_backend_ops *ops = &infini_backend_ops;
+	struct infini_backend_buffer buffer = {
+		.id = 1,
+		.type = INFINI_BUFFER_DEVICE,
+		.bytes = arena->bytes,
+		.addr = arena->base,
+	};
+	struct infini_backend_binding binding = {
+		.buffer = &buffer,
+		.access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE,
+	};
+	struct infini_backend_run run = { .bindings = &binding, .nr_bindings = 1 };
+	struct infini_backend_program *loaded;
+	int ret = ops->program_load(backend, program->data, program->bytes, &loaded);
+
+	if (ret)
+		return ret;
+	CHECK(!ops->buffer_add(backend, &buffer));
+	ret = ops->program_run(backend, loaded, &run);
+	ops->buffer_remove(backend, &buffer);
+	ops->program_free(backend, loaded);
+	return ret;
+}
+
 static void remember(int priority, const char *message)
 {
 	(void)priority;

@@ -206,33 +206,6 @@ static const struct row {
 #undef ROW
 };
 
-/* What a run of the program says, or its loading. */
-static int try_it(struct infini_backend *backend, struct arena *arena)
-{
-	const struct infini_backend_ops *ops = &infini_backend_ops;
-	struct infini_backend_buffer buffer = {
-		.id = 1,
-		.type = INFINI_BUFFER_DEVICE,
-		.bytes = arena->bytes,
-		.addr = arena->base,
-	};
-	struct infini_backend_binding binding = {
-		.buffer = &buffer,
-		.access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE,
-	};
-	struct infini_backend_run run = { .bindings = &binding, .nr_bindings = 1 };
-	struct infini_backend_program *loaded;
-	int ret = ops->program_load(backend, program.data, program.bytes, &loaded);
-
-	if (ret)
-		return ret;
-	CHECK(!ops->buffer_add(backend, &buffer));
-	ret = ops->program_run(backend, loaded, &run);
-	ops->buffer_remove(backend, &buffer);
-	ops->program_free(backend, loaded);
-	return ret;
-}
-
 int main(void)
 {
 	struct infini_backend *backend = backend_open("cpu0", 1);
@@ -248,7 +221,7 @@ int main(void)
 		last_message[0] = '\0';
 		if (i)
 			table[i - 1].spoil();
-		ret = try_it(backend, &arena);
+		ret = program_try(backend, &program, &arena);
 		if (i) {
 			CHECK(ret == -table[i - 1].error);
 			CHECK(strstr(last_message, table[i - 1].words));

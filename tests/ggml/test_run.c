@@ -140,6 +140,62 @@ static void indices_are_checked_again(void)
 	row_done("indices are checked again after a preemption");
 }
 
+/* An optimiser's step changes its momenta, which here are the indices of the next node. */
+static void changed_sources_are_known(void)
+{
+	struct ggml_context *c = context_make();
+	struct ggml_tensor *t[4], *parameters = ggml_new_tensor_1d(c, GGML_TYPE_F32, 7);
+	struct ggml_tensor *rows = ggml_new_tensor_2d(c, GGML_TYPE_F32, 8, 4);
+	struct ggml_tensor *ids = ggml_new_tensor_1d(c, GGML_TYPE_I32, 3);
+	struct infini_backend_binding twice[2];
+	struct infini_backend_buffer other;
+	struct arena more;
+	struct scene s;
+	size_t m;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		t[i] = ggml_new_tensor_1d(c, GGML_TYPE_F32, 3);
+	ggml_set_param(t[0]);
+	ggml_opt_step_adamw(c, t[0], t[1], t[2], t[3], parameters);
+	ggml_get_rows(c, rows, ids);
+	CHECK(!scene_open(&s, c));
+	CHECK(scene_run(&s) == 0);
+
+	/* The momenta lie where the indices do. */
+	ops->program_free(backend, s.loaded);
+	m = program_offset(&s.program, c, ids);
+	program_tensor(&s.program, 5)->offset = m;
+	CHECK(!ops->program_load(backend, s.program.data, s.program.bytes, &s.loaded));
+	memset(s.arena.base + m, 0, 12);
+	CHECK(scene_run(&s) == -EINVAL && strstr(last_message, "outside of 0..3"));
+
+	/* They lie in memory that may only be read. */
+	ops->program_free(backend, s.loaded);
+	arena_make(&more, 4096);
+	other = s.buffer;
+	other.id = 2;
+	other.bytes = more.bytes;
+	other.addr = more.base;
+	CHECK(!ops->buffer_add(backend, &other));
+	program_head(&s.program)->nr_bindings = 2;
+	program_tensor(&s.program, 5)->binding = 1;
+	program_tensor(&s.program, 5)->offset = 0;
+	CHECK(!ops->program_load(backend, s.program.data, s.program.bytes, &s.loaded));
+	twice[0] = s.binding;
+	twice[1] = (struct infini_backend_binding){ &other, INFINI_ACCESS_READ };
+	s.run.bindings = twice;
+	s.run.nr_bindings = 2;
+	memset(s.arena.base + m, 0, 12);
+	CHECK(scene_run(&s) == -EINVAL && strstr(last_message, "access"));
+	twice[1].access = READ_WRITE;
+	CHECK(scene_run(&s) == 0);
+	ops->buffer_remove(backend, &other);
+	arena_free(&more);
+	scene_close(&s);
+	row_done("sources that an operation changes count as written");
+}
+
 static void not_a_number_is_not_sorted(void)
 {
 	struct ggml_context *c = context_make();
@@ -636,6 +692,7 @@ int main(void)
 	indices_are_checked();
 	computed_indices_are_checked();
 	indices_are_checked_again();
+	changed_sources_are_known();
 	not_a_number_is_not_sorted();
 	inactive_nodes_rest();
 	empty_nodes_rest();
