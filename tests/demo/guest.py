@@ -42,6 +42,7 @@ class Completion:
         self.log = os.path.join(args.out, f"{vdev}{index + 1}.log")
         command = ["llama-completion", "-m", args.model, "-no-cnv", "-p", self.prompt,
                    "-n", str(args.tokens[vdev]), "--temp", "0", "-t", "1", "-fit", "off",
+                   "-c", str(context(args)), "-b", "64", "--no-warmup",
                    "--ignore-eos", "--simple-io", "-lv", "4", "--log-file", self.log]
         self.command = command
         self.process = None
@@ -247,6 +248,11 @@ def main():
     infini.unload_module()
     with open(os.path.join(args.out, "guest.json"), "w", encoding="utf-8") as file:
         json.dump(report, file)
+
+
+def context(args):
+    """Prompt and text, and no more: a model's own default may take twice its weights in cache."""
+    return 64 + max(args.tokens.values())
 
 
 def args_memory(args):
