@@ -78,6 +78,8 @@ static void flags(int fd, const struct command *command)
 
 	memcpy(&valid, (const uint8_t *)command->valid + 4, sizeof(valid));
 	for (bit = 1; bit < 32; bit++) {
+		if (valid & 1U << bit)
+			continue;
 		arg = copy(command, command->size, command->size);
 		bad = valid | 1U << bit;
 		memcpy(arg + 4, &bad, sizeof(bad));

@@ -62,6 +62,14 @@ static void fdinfo(void)
 	CHECK_EQ(atoi(field("infini-tokens-evaluated")), 3);
 	CHECK_EQ(atoi(field("infini-tokens-generated")), 1);
 	CHECK(atoll(field("infini-occupancy")) > 0);
+	CHECK(!strncmp(field("infini-class"), "normal\n", 7));
+	CHECK_EQ(atoi(field("infini-weight")), 100);
+	CHECK_EQ(atoi(field("infini-cap")), 1000000);
+	CHECK_EQ(atoi(field("infini-floor")), 0);
+	CHECK_EQ(atoi(field("infini-token-rate")), 0);
+	CHECK_EQ(atoi(field("infini-token-burst")), 0);
+	CHECK_EQ(atoi(field("infini-throttled")), 0);
+	CHECK_EQ(atoi(field("infini-throttles")), 0);
 }
 
 static void debugfs(void)
@@ -84,6 +92,8 @@ static void debugfs(void)
 	AWAIT(world.fake->held);
 	read_file("/sys/kernel/debug/infini/jobs");
 	CHECK(strstr(text, "\"testvdev\" on device"));
+	CHECK(strstr(text, "class normal weight 100 cap 1000000 floor 0 rate 0 burst 0"));
+	CHECK(strstr(text, "throttled 0 times for 0 us\n"));
 	CHECK(strstr(text, "submitted 2 completed 0 held 1"));
 	CHECK(strstr(text, "job 1: op 0 dispatched"));
 	CHECK(strstr(text, "job 2: op 0 queued"));

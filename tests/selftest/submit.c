@@ -29,7 +29,8 @@ static void contract(void)
 	const struct infini_job job = job_nop();
 	struct infini_submit valid = {
 		.size = sizeof(valid), .nr_jobs = 1, .jobs = (uintptr_t)&job,
-		.jobs_stride = sizeof(job), .flags = INFINI_SUBMIT_F_WAIT,
+		.jobs_stride = sizeof(job),
+		.flags = INFINI_SUBMIT_F_WAIT | INFINI_SUBMIT_F_RATE_NOWAIT,
 		.deadline_ns = INFINI_FOREVER,
 	};
 	const struct command command = {
@@ -49,6 +50,7 @@ static void contract(void)
 		WRONG(infini_submit, deadline_ns, 1ULL << 63, -EINVAL),
 		/* A deadline without waiting. */
 		WRONG(infini_submit, flags, 0, -EINVAL),
+		WRONG(infini_submit, flags, INFINI_SUBMIT_F_RATE_NOWAIT, -EINVAL),
 		WRONG(infini_submit, pad, 1, -EINVAL),
 	};
 

@@ -85,6 +85,11 @@ static void info(void)
 	CHECK_EQ(info.weight, 100);
 	CHECK_EQ(info.quantum_ns, 2000000);
 	CHECK_EQ(info.memory_limit_bytes, 7 * MIB);
+	CHECK_EQ(info.vdev_class, INFINI_VDEV_CLASS_NORMAL);
+	CHECK_EQ(info.cap_ppm, 1000000);
+	CHECK_EQ(info.floor_ppm, 0);
+	CHECK_EQ(info.tokens_per_s, 0);
+	CHECK_EQ(info.token_burst, 0);
 	CHECK_EQ(info.memory_used_bytes, 0);
 	CHECK_EQ(info.nr_kinds, WORLD_KINDS);
 	CHECK(!strcmp((char *)info.name, world.vdev_name));
@@ -129,6 +134,22 @@ static void info_contract(void)
 	test_wrong_fields(world.client, &command, wrong, ARRAY_SIZE(wrong));
 }
 
+/* A program built before classes and caps knows the struct up to the description. */
+static void info_older(void)
+{
+	const size_t old_bytes = offsetofend(struct infini_vdev_info, description);
+	struct infini_vdev_info *info = test_before_hole(old_bytes);
+	struct world world;
+
+	world_make(&world, &(struct setup){ .memory = 7 * MIB });
+	memset(info, 0, old_bytes);
+	info->size = old_bytes;
+	CHECK_ERR(test_ioctl(world.client, INFINI_IOC_VDEV_INFO, info), 0);
+	CHECK_EQ(info->weight, 100);
+	CHECK_EQ(info->memory_limit_bytes, 7 * MIB);
+	CHECK(!strcmp((char *)info->description, "a device that is a test"));
+}
+
 static void stats_contract(void)
 {
 	uint64_t hist[INFINI_HIST_BUCKETS];
@@ -137,7 +158,8 @@ static void stats_contract(void)
 		.queue_wait_hist = (uintptr_t)hist,
 	};
 	const struct command command = {
-		"VDEV_STATS", INFINI_IOC_VDEV_STATS, &valid, sizeof(valid), sizeof(valid), 0, NULL
+		"VDEV_STATS", INFINI_IOC_VDEV_STATS, &valid, sizeof(valid),
+		offsetofend(struct infini_vdev_stats, queue_wait_hist), 0, NULL
 	};
 	const struct wrong_field wrong[] = {
 		WRONG(infini_vdev_stats, queue_wait_hist, 8, -EFAULT),
@@ -191,6 +213,8 @@ static void stats_count(void)
 	CHECK_EQ(stats.buffers, 2);
 	CHECK_EQ(stats.programs, 1);
 	CHECK_EQ(stats.executor_generation, 1);
+	CHECK_EQ(stats.throttles, 0);
+	CHECK_EQ(stats.throttled_ns, 0);
 	CHECK(stats.occupancy_ns && stats.slices && stats.slices <= 5);
 	CHECK(stats.runnable_ns >= stats.occupancy_ns);
 	CHECK(stats.memory_used_bytes >= 16384);
@@ -229,6 +253,7 @@ static const struct test tests[] = {
 	{ "by name, by id, by node", ways_in },
 	{ "VDEV_INFO describes vdev, device and memory", info },
 	{ "VDEV_INFO: sizes, flags and fields", info_contract },
+	{ "VDEV_INFO for an older program", info_older },
 	{ "VDEV_STATS: sizes, flags and fields", stats_contract },
 	{ "VDEV_STATS counts jobs, tokens, bytes and memory", stats_count },
 	{ "two clients of a vdev", two_clients },

@@ -142,6 +142,8 @@ void world_make(struct world *world, const struct setup *setup)
 	CHECK(world->control >= 0);
 	world_device(&reg, kinds, world->device_name);
 	reg.slots = setup->slots ? setup->slots : 1;
+	if (setup->device_memory)
+		reg.memory_bytes = setup->device_memory;
 	CHECK_ERR(infini_device_register(world->control, &reg), 0);
 	world->device = reg.fd;
 	world->device_id = reg.id;

@@ -20,6 +20,7 @@ struct setup {
 	uint32_t slots;			/* 1 when 0 */
 	uint32_t mode;			/* of the vdev, 0600 when 0 */
 	uint64_t memory;		/* of the vdev, 64 MiB when 0 */
+	uint64_t device_memory;		/* 1 GiB when 0 */
 };
 
 /* What the executor process tells and is told, in shared memory. */
