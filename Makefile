@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Infini: make, make demo, make check, make install, make clean. See README.md.
+# Infini: make, make demo, make check, make shares, make install, make clean. See README.md.
 #
 # By default everything is built in and for the project's own machines: a Debian userland and
 # stock kernels, fetched once and cached. HOST=1 builds with and for the running system.
 #
 #	V=1		show commands
 #	LAYER=name	make check: only this layer (make check LAYER=help lists them)
+#	CASES="..."	make shares: only these cases (tests/shares/run --help)
 #	MODEL=...	make demo: stories (default), smollm2, or a path to a GGUF
 #	HOST=1		the running system instead of the virtual machine
 #	KERNEL=key	which stock kernel: a row of tests/vm/kernels.tab (default 6.12)
@@ -60,6 +61,10 @@ demo: all
 check: ready
 	$(Q)python3 tests/check.py $(if $(LAYER),--layer "$(LAYER)")
 
+# What the scheduler promises, measured. CASES="weights cap": only these.
+shares: user
+	$(Q)tests/shares/run $(CASES)
+
 install: all
 	$(Q)for part in $(PARTS); do $(MAKE) -C $$part install || exit 1; done
 	$(Q)install -d "$(DESTDIR)$(PREFIX)/share/doc/infini"
@@ -71,4 +76,4 @@ install: all
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo check install clean
+.PHONY: all ready module user user-parts demo check shares install clean

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Promises of the scheduler with llama.cpp as tenants, in real time.
+
+Runs under User-mode Linux, whose one processor is the device and runs the clients too. The clients
+go first there, so that a client that samples a token is soon back with its next job. What is
+measured is occupancy, by the kernel, over a time in which all had work; it may be off by more than
+in virtual time, because a slice of real work ends late by what else the processor does.
+Prints TAP, writes OUT/ggml.json.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from world import MODULE, Table, infini, option_words  # noqa: E402
+
+MODEL = os.path.join(infini.TREE, "tests/model/stories.gguf")
+SECONDS = 10
+PROMPTS = ("Once upon a time", "The little fox")
+# Shares may be off by this much of themselves.
+WITHIN_PCT = 5
+BACKLOGGED = 0.98
+
+
+class Tenant:
+    """A vdev with llama.cpp processes on it that never come to an end."""
+
+    def __init__(self, name, commands, **options):
+        self.name = name
+        infini.ctl("vdev", "create", name, "--device", "cpu0", "--memory", "200M")
+        self.set(**options)
+        self.clients = [subprocess.Popen(
+            ["nice", "-n", "-20", *command], env=infini.tenant(name), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands]
+        infini.wait_until(f"vdev {name} is at work", self.at_work, 120)
+
+    def at_work(self):
+        """Every client has come past its model and its prompt."""
+        for client in self.clients:
+            if client.poll() is not None:
+                raise infini.Trouble(f"llama.cpp on vdev {self.name} ended: {client.returncode}")
+        stats = infini.vdevs()[self.name]["stats"]
+        return stats["queues"] >= len(self.clients) and stats["tokens_evaluated"] >= 600
+
+    def set(self, **options):
+        if options:
+            infini.ctl("vdev", "set", self.name, *option_words(options))
+
+    def end(self):
+        for client in self.clients:
+            client.kill()
+        for client in self.clients:
+            client.wait()
+        infini.ctl("vdev", "delete", self.name, "--force")
+
+
+def generations():
+    """Two generations that go on and on; as little as possible is done beside computing."""
+    return [["llama-completion", "-m", MODEL, "-no-cnv", "-p", prompt, "-n", "1000000", "-c",
+             "512", "--context-shift", "--ignore-eos", "--samplers", "top_k", "--top-k", "1", "-t",
+             "1", "-fit", "off", "--simple-io", "--log-disable", "-ngl", "99", "-dev", "INFINI0"]
+            for prompt in PROMPTS]
+
+
+def prompts():
+    """A prompt of 512 tokens again and again: jobs of many quanta."""
+    return [["llama-bench", "-m", MODEL, "-p", "512", "-n", "0", "-r", "1000000", "-t", "1",
+             "-ngl", "99", "-dev", "INFINI0"]]
+
+
+class Window:
+    """What the kernel counted for every vdev over some seconds."""
+
+    def __init__(self, seconds=SECONDS):
+        before, begin = infini.vdevs(), time.monotonic()
+        line = json.loads(infini.ctl("stats", "--interval", f"{seconds}s", "--json"))
+        after, end = infini.vdevs(), time.monotonic()
+        self.seconds = line["interval_ns"] / 1e9
+        self.vdevs = {vdev["name"]: vdev for vdev in line["vdevs"]}
+        self.runnable = {name: (after[name]["stats"]["runnable_ns"] -
+                                before[name]["stats"]["runnable_ns"]) / 1e9 / (end - begin)
+                         for name in self.vdevs}
+
+    def got(self, name):
+        return self.vdevs[name]["occupancy_ns"] / 1e9
+
+    def percent(self, name):
+        return 100 * self.got(name) / self.seconds
+
+    def tokens(self, name):
+        """Per second, generated."""
+        return self.vdevs[name]["tokens_generated"] / self.seconds
+
+    def all_tokens(self, name):
+        """Per second, as a rate counts them: evaluated and generated."""
+        return self.tokens(name) + self.vdevs[name]["tokens_evaluated"] / self.seconds
+
+
+def weights(table, name, tenants, parts, seconds=SECONDS):
+    for tenant, part in zip(tenants, parts):
+        tenant.set(weight=part)
+    time.sleep(0.1)
+    window = Window(seconds)
+    table.ratio(name, [part / min(parts) for part in parts],
+                [window.got(tenant.name) for tenant in tenants], WITHIN_PCT,
+                min(window.runnable[tenant.name] for tenant in tenants), BACKLOGGED,
+                ", ".join(f"{tenant.name} {window.tokens(tenant.name):.0f} tokens/s"
+                          for tenant in tenants))
+    return window
+
+
+def case_weights(table):
+    """two and four vdevs with two generations each"""
+    tenants = []
+    try:
+        tenants = [Tenant(name, generations()) for name in ("a", "b")]
+        weights(table, "weights 10:90", tenants, (100, 900))
+        weights(table, "hot update of 10:90 to 90:10, from 100 ms on", tenants, (900, 100))
+        tenants += [Tenant(name, generations()) for name in ("c", "d")]
+        window = weights(table, "weights 1:1:1:1", tenants, (100,) * 4)
+        table.at_least("four vdevs together keep the device busy", 98,
+                       sum(window.percent(tenant.name) for tenant in tenants))
+        weights(table, "weights 1:2:4:8", tenants, (100, 200, 400, 800))
+    finally:
+        for tenant in tenants:
+            tenant.end()
+
+
+def case_limits(table):
+    """cap, floor and rate of a vdev with two generations"""
+    tenants = []
+    try:
+        tenants = [Tenant("a", generations())]
+        tenants[0].set(cap="20%")
+        time.sleep(1)
+        table.near("cap 20 % alone", 20, Window().percent("a"), 1)
+        tenants[0].set(cap="none", rate="100")
+        time.sleep(3)
+        window = Window()
+        table.near("100 tokens/s after the burst, evaluated and generated", 100,
+                   window.all_tokens("a"), 1, "tokens/s",
+                   f"{window.tokens('a'):.1f} of them generated")
+        tenants[0].set(rate="none", weight=1, floor="30%")
+        tenants += [Tenant(name, generations(), weight=1000) for name in ("b", "c")]
+        window = Window()
+        table.at_least("floor 30 % of weight 1 against two of weight 1000", 29.7,
+                       window.percent("a"))
+    finally:
+        for tenant in tenants:
+            tenant.end()
+
+
+def case_latency(table):
+    """a generation beside two vdevs with long prompts"""
+    tenants = []
+    try:
+        tenants = [Tenant(name, prompts(), **{"class": "batch"}) for name in ("b", "c")]
+        tenants.append(Tenant("a", generations()[:1], **{"class": "latency"}))
+        first = Window()
+        tenants[-1].set(**{"class": "batch"})
+        same = Window()
+        waits_ms = [window.vdevs["a"]["queue_wait_p99_ns"] / 1e6 for window in (first, same)]
+        table.at_most("latency class: p99 wait, a quarter of that in the class of the prompts",
+                      waits_ms[1] / 4, waits_ms[0], "ms",
+                      f"{first.percent('a'):.0f} % of the device, in the same class "
+                      f"{same.percent('a'):.0f} %")
+    finally:
+        for tenant in tenants:
+            tenant.end()
+
+
+CASES = {name.removeprefix("case_"): value for name, value in list(globals().items())
+         if name.startswith("case_")}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out")
+    parser.add_argument("cases", nargs="*", help=f"only these: {' '.join(CASES)}")
+    args = parser.parse_args()
+    infini.load_module(MODULE)
+    daemon = infini.Daemon(args.out, ["cpu0"], "[backend ggml]\ndevices = cpu0\n",
+                           "idle_exit_s = 0\nthreads_max = 1\n")
+    daemon.start()
+    table = Table(args.out, "ggml")
+    table.run(CASES, args.cases)
+    daemon.stop()
+    infini.unload_module()
+    sys.exit(table.end())
+
+
+if __name__ == "__main__":
+    main()
