@@ -332,6 +332,7 @@ void infini_level_reweight(struct infini_sched_level *level, struct infini_sched
 	scaled = mul_u64_u64_div_u64(lag < 0 ? -lag : lag, se->weight, weight);
 	se->vruntime = vtime_sub(mean, lag < 0 ? -scaled : scaled);
 	se->weight = weight;
+	se->remainder = min_t(u32, se->remainder, weight - 1);
 	se->slice_ns = slice_ns;
 	request_begin(se);
 	level_add(level, se);
