@@ -133,7 +133,7 @@ static u64 floors_part(const struct infini_sched_vdev *v, u64 ran_ns, u64 now_ns
 static void vdev_serve(struct infini_sched *s, struct infini_sched_vdev *v, u64 ran_ns,
 		       u64 now_ns)
 {
-	struct infini_sched_level *level = &tier_of(s, v)->level;
+	struct infini_sched_tier *tier = tier_of(s, v);
 	u64 granted_ns = floors_part(v, ran_ns, now_ns);
 	u64 weighted_ns = ran_ns - granted_ns;
 
@@ -142,11 +142,15 @@ static void vdev_serve(struct infini_sched *s, struct infini_sched_vdev *v, u64 
 	infini_bucket_take(&v->cap, units_of(ran_ns));
 	infini_bucket_fill(&v->cap, now_ns);
 	infini_bucket_fill(&v->floor, now_ns);
-	infini_level_grant(level, &v->se, granted_ns, GRANT_DEBT_SLICES * v->se.slice_ns);
+	infini_level_grant(&tier->level, &v->se, granted_ns,
+			   GRANT_DEBT_SLICES * v->se.slice_ns);
 	infini_bucket_take(&v->floor, units_of(granted_ns));
-	infini_level_charge(level, &v->se, weighted_ns);
+	infini_level_charge(&tier->level, &v->se, weighted_ns);
 	infini_bucket_take(&v->floor, min_t(u64, units_of(weighted_ns),
 					    max_t(s64, v->floor.level, 0)));
+	/* Who slept again after less than the quantum of a class that starves leaves it the rest. */
+	if (!v->granted && (!v->sheltered || quantum_over(v, now_ns)))
+		tier->served_ns = now_ns;
 	if (quantum_over(v, now_ns))
 		v->sheltered = false;
 	if (cap_is_set(v) && v->cap.level <= 0)
@@ -196,7 +200,7 @@ static void sched_sync(struct infini_sched *s, u64 now_ns)
 	for (v = s->running; v; v = v->run_next)
 		vdev_bound_lag(s, v);
 	for (i = 0; i < INFINI_SCHED_CLASSES; i++)
-		if (s->tiers[i].nr_running || !s->tiers[i].level.tree.nr)
+		if (!s->tiers[i].level.tree.nr)
 			s->tiers[i].served_ns = now_ns;
 	throttled_release(s, now_ns);
 }
@@ -379,8 +383,10 @@ static void vdev_reclass(struct infini_sched *s, struct infini_sched_vdev *v, u3
 	if (active)
 		infini_level_leave(&tier_of(s, v)->level, &v->se, now_ns);
 	tier_of(s, v)->nr_running -= v->running;
+	tier_of(s, v)->nr_granted -= v->granted;
 	v->limits.sched_class = sched_class;
 	tier_of(s, v)->nr_running += v->running;
+	tier_of(s, v)->nr_granted += v->granted;
 	v->se.known = false;
 	if (active)
 		infini_level_join(&tier_of(s, v)->level, &v->se, now_ns);
@@ -472,7 +478,7 @@ struct candidate {
 
 static u64 starves_at(const struct infini_sched_tier *tier)
 {
-	if (!tier->level.tree.nr || tier->nr_running)
+	if (!tier->level.tree.nr || tier->nr_running > tier->nr_granted)
 		return INFINI_SCHED_NEVER;
 	return tier->served_ns + INFINI_SCHED_STARVE_NS;
 }
@@ -526,6 +532,7 @@ struct infini_sched_vdev *infini_sched_pick(struct infini_sched *s, u64 now_ns)
 	v->se.woken = false;
 	v->running = true;
 	v->granted = next.by_floor;
+	tier_of(s, v)->nr_granted += v->granted;
 	v->sheltered = next.by_floor || next.by_need;
 	v->slice_start_ns = now_ns;
 	v->charged_ns = now_ns;
@@ -642,6 +649,7 @@ void infini_sched_put(struct infini_sched *s, struct infini_sched_vdev *v, u64 n
 	yield_withdraw(s, v);
 	run_unlink(s, v);
 	v->running = false;
+	tier_of(s, v)->nr_granted -= v->granted;
 	v->granted = false;
 	v->sheltered = false;
 	vdev_settle(s, v, now_ns);

@@ -116,11 +116,14 @@ struct infini_sched_queue {
  * struct infini_sched_tier - the vdevs of one class
  * @level: them
  * @nr_running: slots they hold
- * @served_ns: when one of them last held a slot, or none waited
+ * @nr_granted: of these, by right of their floors
+ * @served_ns: when one of them was last served by weight, a class that starved had had its
+ *	quantum, or none waited
  */
 struct infini_sched_tier {
 	struct infini_sched_level level;
 	u32 nr_running;
+	u32 nr_granted;
 	u64 served_ns;
 };
 
