@@ -6,6 +6,7 @@
  *	ggml_buffer	memory
  *	ggml_validate	bytes of a stranger -> a sound graph, by the rules of ggml_rules*
  *	ggml_plan	a sound graph -> segments
+ *	ggml_speed	how slow this CPU is, so how short segments have to be
  *	ggml_build	segments on real buffers -> ggml's graphs
  *	ggml_content	index tensors, looked at before each use
  *	ggml_tokens	how many tokens a graph carries

@@ -19,6 +19,7 @@ static int allocate(struct infini_backend *backend, struct infini_backend_buffer
 	struct infini_ggml_kind *kind = &backend->kinds[buffer->kind];
 
 	b->is_weights = kind->info.flags & INFINI_MEMORY_F_WEIGHTS;
+	b->keeps_rows = kind->keeps_rows;
 	b->alignment = kind->info.alignment;
 	if (kind->info.max_bytes && buffer->bytes > kind->info.max_bytes) {
 		infini_ggml_log(backend->log, LOG_WARNING, "%llu bytes exceed the %llu that a "

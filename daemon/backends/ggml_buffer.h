@@ -20,6 +20,7 @@ struct infini_ggml_buffer {
 	ggml_backend_buffer_t ggml;	/* NULL: host memory that the device does not compute on */
 	uint64_t serial;		/* unlike that of any other buffer of this process */
 	bool is_weights;
+	bool keeps_rows;		/* see struct infini_ggml_kind */
 	uint64_t alignment;
 	uint32_t nr_weights;
 	uint32_t room;

@@ -6,6 +6,9 @@
  * graph from its nodes, marks all of them to be computed and counts their uses, by which it
  * decides what to fuse; so nodes are added in order, flags are put back afterwards, and what a
  * later segment reads is flagged OUTPUT lest a fusion skips writing it.
+ *
+ * A product that is computed in parts is the product of views: some rows of the matrix times some
+ * columns of the other, into that corner of the result.
  */
 #include "ggml_build.h"
 
@@ -28,6 +31,7 @@ struct builder {
 	struct ggml_tensor **copies;	/* by tensor, of the segment in work */
 	uint32_t *made_in;		/* by tensor: segment whose copy copies[] holds */
 	uint32_t segment;		/* in work */
+	struct ggml_cgraph *product;	/* of the last product that is computed in parts */
 	struct ggml_context *context;
 };
 
@@ -60,7 +64,7 @@ static void note_reads(struct builder *b)
 
 	memset(b->segment_of, 0xff, b->graph->nr_tensors * sizeof(*b->segment_of));
 	for (segment = 0; segment < b->plan->nr_segments; segment++)
-		for (at = b->plan->first[segment]; at < b->plan->first[segment + 1]; at++)
+		for (at = b->plan->cuts[segment].first; at < b->plan->cuts[segment].end; at++)
 			b->segment_of[b->graph->nodes[at]] = segment;
 	for (at = 0; at < b->graph->nr_nodes; at++) {
 		const struct ggml_tensor *t = &b->graph->tensors[b->graph->nodes[at]];
@@ -126,11 +130,9 @@ static int place_copy(struct builder *b, uint32_t index, struct ggml_tensor *cop
 
 static int copy_tensor(struct builder *b, uint32_t index, struct ggml_tensor **out);
 
-static bool is_weights(const struct builder *b, uint32_t index)
+static const struct infini_ggml_buffer *buffer_of(const struct builder *b, uint32_t index)
 {
-	const struct infini_ggml_place *place = &b->graph->places[index];
-
-	return ((struct infini_ggml_buffer *)b->bindings[place->binding].buffer->priv)->is_weights;
+	return b->bindings[b->graph->places[index].binding].buffer->priv;
 }
 
 /* Source i of the node @copy; the sources of a leaf do not matter. */
@@ -146,7 +148,8 @@ static int copy_sources(struct builder *b, uint32_t index, struct ggml_tensor *c
 			copy->src[i] = copy;
 			continue;
 		}
-		if (infini_ggml_rule_writes(t, i) && is_weights(b, index_of(b, t->src[i])))
+		if (infini_ggml_rule_writes(t, i) &&
+		    buffer_of(b, index_of(b, t->src[i]))->is_weights)
 			return refuse(b, index, "memory of weights is not computed into");
 		ret = copy_tensor(b, index_of(b, t->src[i]), &copy->src[i]);
 		if (ret)
@@ -210,9 +213,18 @@ static void count_tensor(struct builder *b, uint32_t index, uint32_t *nr)
 			count_tensor(b, index_of(b, t->src[i]), nr);
 }
 
+static int check_supported(struct builder *b, uint32_t index, const struct ggml_tensor *t)
+{
+	if (infini_ggml_is_view_op(t->op) || ggml_backend_dev_supports_op(b->backend->device, t))
+		return 0;
+	infini_ggml_why_set(b->why, "tensor %u: the device does not compute this %s", index,
+			    ggml_op_name(t->op));
+	return -EOPNOTSUPP;
+}
+
 static int fill_segment(struct builder *b, struct ggml_cgraph *graph)
 {
-	uint32_t first = b->plan->first[b->segment], end = b->plan->first[b->segment + 1], at;
+	uint32_t first = b->plan->cuts[b->segment].first, end = b->plan->cuts[b->segment].end, at;
 	struct ggml_tensor *copy;
 	int ret;
 
@@ -222,12 +234,9 @@ static int fill_segment(struct builder *b, struct ggml_cgraph *graph)
 		ret = copy_tensor(b, index, &copy);
 		if (ret)
 			return ret;
-		if (!infini_ggml_is_view_op(copy->op) &&
-		    !ggml_backend_dev_supports_op(b->backend->device, copy)) {
-			infini_ggml_why_set(b->why, "tensor %u: the device does not compute "
-					    "this %s", index, ggml_op_name(copy->op));
-			return -EOPNOTSUPP;
-		}
+		ret = check_supported(b, index, copy);
+		if (ret)
+			return ret;
 		if (copy->op != GGML_OP_NONE)
 			ggml_build_forward_expand(graph, copy);
 	}
@@ -241,21 +250,143 @@ static int fill_segment(struct builder *b, struct ggml_cgraph *graph)
 	return 0;
 }
 
-static int make_segment(struct builder *b, struct infini_ggml_segment *segment, uint64_t *bytes)
+static int make_context(struct builder *b, uint32_t nr, struct infini_ggml_segment *segment,
+			uint64_t *bytes)
 {
-	struct ggml_init_params params = { .no_alloc = true };
-	uint32_t at, nr = 0;
+	struct ggml_init_params params = {
+		.mem_size = nr * ggml_tensor_overhead() + ggml_graph_overhead_custom(nr, false),
+		.no_alloc = true,
+	};
 
-	for (at = b->plan->first[b->segment]; at < b->plan->first[b->segment + 1]; at++)
-		count_tensor(b, b->graph->nodes[at], &nr);
-	params.mem_size = nr * ggml_tensor_overhead() + ggml_graph_overhead_custom(nr, false);
 	segment->context = ggml_init(params);
 	if (!segment->context)
 		return -ENOMEM;
 	*bytes += params.mem_size;
 	segment->graph = ggml_new_graph_custom(segment->context, nr, false);
 	b->context = segment->context;
-	return fill_segment(b, segment->graph);
+	return 0;
+}
+
+static int make_segment(struct builder *b, struct infini_ggml_segment *segment, uint64_t *bytes)
+{
+	uint32_t at, nr = 0;
+	int ret;
+
+	for (at = b->plan->cuts[b->segment].first; at < b->plan->cuts[b->segment].end; at++)
+		count_tensor(b, b->graph->nodes[at], &nr);
+	ret = make_context(b, nr, segment, bytes);
+	return ret ? ret : fill_segment(b, segment->graph);
+}
+
+/* ---- parts of a product ---- */
+
+/* @part shows @rows by @columns of the tensor that it is a view of, from an offset on. */
+static void aim_view(struct ggml_tensor *part, int64_t ne0, int64_t ne1, size_t offset)
+{
+	const struct ggml_tensor *whole = part->view_src;
+
+	part->ne[0] = ne0;
+	part->ne[1] = ne1;
+	part->data = (char *)whole->data + part->view_offs + offset;
+}
+
+static void aim(struct ggml_cgraph *graph, const struct infini_ggml_cut *cut)
+{
+	struct ggml_tensor *t = ggml_graph_node(graph, 0), *a = t->src[0], *b = t->src[1];
+
+	aim_view(a, a->ne[0], cut->rows, cut->row * a->nb[1]);
+	aim_view(b, b->ne[0], cut->columns, cut->column * b->nb[1]);
+	aim_view(t, cut->rows, cut->columns, cut->row * t->nb[0] + cut->column * t->nb[1]);
+}
+
+/* All of tensor @index, as a view that can be aimed at a part of it. */
+static int part_view(struct builder *b, uint32_t index, struct ggml_tensor **out)
+{
+	struct ggml_tensor *whole, *view;
+	int ret = copy_tensor(b, index, &whole);
+
+	if (ret)
+		return ret;
+	view = ggml_new_tensor(b->context, whole->type, GGML_MAX_DIMS, whole->ne);
+	memcpy(view->nb, whole->nb, sizeof(view->nb));
+	view->name[0] = 'p';
+	view->view_src = whole->view_src ? whole->view_src : whole;
+	view->view_offs = whole->view_src ? whole->view_offs : 0;
+	*out = view;
+	return ggml_backend_view_init(view) == GGML_STATUS_SUCCESS ? 0 : -ENOMEM;
+}
+
+/* Three tensors, what they are views of, and a view of each. */
+#define PART_TENSORS	9
+
+/* The first segment of a product's: the graph that all of them use. */
+static int make_parts(struct builder *b, struct infini_ggml_segment *segment, uint64_t *bytes)
+{
+	uint32_t index = b->graph->nodes[b->plan->cuts[b->segment].first];
+	const struct ggml_tensor *t = &b->graph->tensors[index];
+	struct ggml_tensor *part;
+	int ret;
+
+	if (buffer_of(b, index)->is_weights)
+		return refuse(b, index, "memory of weights is not computed into");
+	ret = make_context(b, PART_TENSORS, segment, bytes);
+	if (!ret)
+		ret = part_view(b, index, &part);
+	if (!ret)
+		ret = part_view(b, index_of(b, t->src[0]), &part->src[0]);
+	if (!ret)
+		ret = part_view(b, index_of(b, t->src[1]), &part->src[1]);
+	if (ret)
+		return ret;
+	part->op = t->op;
+	memcpy(part->op_params, t->op_params, sizeof(part->op_params));
+	ret = check_supported(b, index, part);
+	if (ret)
+		return ret;
+	ggml_build_forward_expand(segment->graph, part);
+	part->flags = t->flags | GGML_TENSOR_FLAG_OUTPUT;
+	return 0;
+}
+
+/*
+ * Not all memory of weights lets a product be cut. Then the first part does the work of others,
+ * and those have none: kernels of repacked weights take the columns of a result for adjacent, so
+ * several of them cannot be cut into rows, and unknown formats cannot be cut at all.
+ */
+static void aim_segment(const struct builder *b, const struct infini_ggml_cut *cut,
+			struct infini_ggml_segment *segment)
+{
+	const struct ggml_tensor *t = &b->graph->tensors[b->graph->nodes[cut->first]];
+	const struct infini_ggml_buffer *matrix = buffer_of(b, index_of(b, t->src[0]));
+	bool whole_rows = matrix->is_weights && (cut->columns > 1 || !matrix->keeps_rows);
+	bool whole_columns = matrix->is_weights && !matrix->keeps_rows;
+
+	segment->aim = *cut;
+	if (whole_rows)
+		segment->aim.rows = (uint32_t)t->ne[0];
+	if (whole_columns)
+		segment->aim.columns = (uint32_t)t->ne[1];
+	if ((whole_rows && cut->row) || (whole_columns && cut->column))
+		segment->graph = NULL;
+}
+
+static int add_segment(struct builder *b, struct infini_ggml_build *build)
+{
+	const struct infini_ggml_cut *cut = &b->plan->cuts[b->segment];
+	struct infini_ggml_segment *segment = &build->segments[b->segment];
+	int ret;
+
+	if (!cut->rows)
+		return make_segment(b, segment, &build->bytes);
+	if (!cut->row && !cut->column) {
+		ret = make_parts(b, segment, &build->bytes);
+		if (ret)
+			return ret;
+		b->product = segment->graph;
+	}
+	segment->graph = b->product;
+	aim_segment(b, cut, segment);
+	return 0;
 }
 
 static int make_segments(struct builder *b, struct infini_ggml_build *build)
@@ -269,7 +400,7 @@ static int make_segments(struct builder *b, struct infini_ggml_build *build)
 	for (i = 0; i < b->plan->nr_segments; i++) {
 		b->segment = i;
 		build->nr_segments = i + 1;
-		ret = make_segment(b, &build->segments[i], &build->bytes);
+		ret = add_segment(b, build);
 		if (ret)
 			return ret;
 	}
@@ -307,6 +438,15 @@ int infini_ggml_build_make(struct infini_backend *backend, const struct infini_g
 	if (ret)
 		infini_ggml_build_free(build);
 	return ret;
+}
+
+struct ggml_cgraph *infini_ggml_build_graph(struct infini_ggml_build *build, uint32_t segment)
+{
+	const struct infini_ggml_segment *s = &build->segments[segment];
+
+	if (s->graph && s->aim.rows)
+		aim(s->graph, &s->aim);
+	return s->graph;
 }
 
 void infini_ggml_build_free(struct infini_ggml_build *build)

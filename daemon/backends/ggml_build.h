@@ -8,9 +8,14 @@
 #include "ggml_buffer.h"
 #include "ggml_plan.h"
 
+/*
+ * One segment. Those that compute parts of one product share one graph, which is aimed at the part
+ * before it is computed.
+ */
 struct infini_ggml_segment {
-	struct ggml_context *context;
-	struct ggml_cgraph *graph;
+	struct ggml_context *context;	/* of the first that uses it, else NULL */
+	struct ggml_cgraph *graph;	/* NULL: an earlier part did it all */
+	struct infini_ggml_cut aim;	/* of a part: its rows are not 0 */
 };
 
 /* @nr_segments of them; @serials tells on which buffers, by binding. */
@@ -30,5 +35,8 @@ int infini_ggml_build_make(struct infini_backend *backend, const struct infini_g
 			   const struct infini_backend_binding *bindings,
 			   struct infini_ggml_build *build, struct infini_ggml_why *why);
 void infini_ggml_build_free(struct infini_ggml_build *build);
+
+/* The graph of @segment, to be computed before this is called again; NULL for no work. */
+struct ggml_cgraph *infini_ggml_build_graph(struct infini_ggml_build *build, uint32_t segment);
 
 #endif /* INFINI_DAEMON_GGML_BUILD_H */

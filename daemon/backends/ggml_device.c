@@ -13,6 +13,8 @@
 #include <strings.h>
 #include <syslog.h>
 
+#include "ggml_speed.h"
+
 /* Longest idle spin of a compute thread, in pauses of some 50 ns: see quieten(). */
 #define SPIN_COUNT	"1000"
 
@@ -125,6 +127,9 @@ static void describe_kind(struct infini_ggml_kind *kind, ggml_backend_buffer_typ
 	kind->info.max_bytes = most >= SIZE_MAX / 2 ? 0 : most;
 	snprintf((char *)kind->info.name, sizeof(kind->info.name), "%s",
 		 ggml_backend_buft_name(type));
+	/* It weaves groups of 4 to 16 rows; others, such as AMX, have formats of their own. */
+	kind->keeps_rows = !(flags & INFINI_MEMORY_F_WEIGHTS) ||
+			   !strcmp(ggml_backend_buft_name(type), "CPU_REPACK");
 }
 
 static uint32_t describe_kinds(ggml_backend_dev_t device, struct infini_ggml_kind *kinds)
@@ -264,6 +269,21 @@ static int kinds_open(struct infini_backend *backend)
 	return 0;
 }
 
+static void segments_open(struct infini_backend *backend, uint32_t segment_us)
+{
+	uint32_t slowness;
+
+	if (!backend->is_cpu)
+		return;
+	slowness = infini_ggml_speed_slowness(backend);
+	backend->segment_ns = 1000ULL * segment_us / slowness;
+	if (!backend->segment_ns)
+		backend->segment_ns = 1;
+	if (slowness > 1)
+		infini_ggml_log(backend->log, LOG_INFO, "this CPU is some %u times slower than "
+				"usual: segments are that much shorter", slowness);
+}
+
 int infini_ggml_device_open(const struct infini_backend_open *open,
 			    struct infini_backend **backend)
 {
@@ -286,7 +306,6 @@ int infini_ggml_device_open(const struct infini_backend_open *open,
 		goto fail;
 	}
 	b->is_cpu = ggml_backend_dev_type(b->device) == GGML_BACKEND_DEVICE_TYPE_CPU;
-	b->segment_us = open->segment_us;
 	b->stream = ggml_backend_dev_init(b->device, NULL);
 	if (!b->stream) {
 		infini_ggml_log(open->log, LOG_ERR, "libggml cannot start device \"%s\"",
@@ -299,6 +318,7 @@ int infini_ggml_device_open(const struct infini_backend_open *open,
 		ret = threads_open(b, open->threads_max);
 	if (ret)
 		goto fail;
+	segments_open(b, open->segment_us);
 	*backend = b;
 	return 0;
 fail:

@@ -14,6 +14,8 @@
 struct infini_ggml_kind {
 	struct infini_memory_kind info;
 	ggml_backend_buffer_type_t type;
+	/* Rows of a matrix lie where they would lie in memory, each in its group of adjacent ones. */
+	bool keeps_rows;
 	/* Of no size, for questions about tensors that would lie in this kind. */
 	ggml_backend_buffer_t blank;
 };
@@ -34,7 +36,7 @@ struct infini_backend {
 	ggml_backend_dev_t device;
 	ggml_backend_t stream;
 	bool is_cpu;
-	uint32_t segment_us;
+	uint64_t segment_ns;		/* what a plan may take for a segment; 0: not a CPU */
 	uint32_t nr_kinds;
 	struct infini_ggml_kind kinds[INFINI_MEMORY_KINDS_MAX];
 	struct infini_ggml_threads threads;

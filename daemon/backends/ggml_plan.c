@@ -14,6 +14,17 @@
 #define CPU_OPS_PER_NS		8
 #define CPU_BYTES_PER_NS	6
 
+/*
+ * A matrix product that would fill more than one segment is computed in parts. Elements of the
+ * result do not depend on each other, but kernels take them in groups, and take another way for
+ * few columns than for many: parts are multiples of all groups there are, and those of many
+ * columns have many columns themselves, so that each element is computed as it would be anyway.
+ * Columns are cut first, since every part brings its columns into the form of the matrix anew.
+ */
+#define PART_ROWS		16
+#define PART_COLUMNS		32
+#define PARTS_MAX		4096
+
 /* A launch costs a GPU some 10 us of its queue: cut at layers, and not at small ones. */
 #define SEGMENT_LAUNCHES	20
 
@@ -175,11 +186,12 @@ struct planner {
 	struct infini_ggml_plan *plan;
 	const struct span *spans;
 	uint32_t nr_spans;
-	bool is_cpu;
-	uint64_t segment_ns;
+	uint64_t segment_ns;		/* 0: not a CPU */
 	uint32_t first;			/* node that the open segment began with */
 	uint64_t cost;			/* of the open segment: nanoseconds or launches */
 	uint32_t last;			/* last node in it that computes, or INFINI_GGML_NONE */
+	uint32_t room;			/* in plan->cuts */
+	bool failed;
 };
 
 /* A node of the open segment writes into @place. */
@@ -198,10 +210,76 @@ static bool written_here(const struct planner *p, uint32_t node,
 	return false;
 }
 
+static void add_cut(struct planner *p, struct infini_ggml_cut cut)
+{
+	struct infini_ggml_plan *plan = p->plan;
+	struct infini_ggml_cut *grown;
+
+	if (plan->nr_segments == p->room && !p->failed) {
+		grown = realloc(plan->cuts, (2 * p->room + 64) * sizeof(*grown));
+		p->failed = !grown;
+		if (grown) {
+			plan->cuts = grown;
+			p->room = 2 * p->room + 64;
+		}
+	}
+	if (!p->failed)
+		plan->cuts[plan->nr_segments++] = cut;
+}
+
 static void cut_before(struct planner *p, uint32_t node)
 {
-	p->plan->first[p->plan->nr_segments++] = p->first;
+	add_cut(p, (struct infini_ggml_cut){ .first = p->first, .end = node });
 	p->first = node;
+	p->cost = 0;
+	p->last = INFINI_GGML_NONE;
+}
+
+static uint32_t round_up(uint64_t n, uint32_t unit)
+{
+	return (uint32_t)((n + unit - 1) / unit * unit);
+}
+
+/* One matrix times one other: what each part of it computes, or false where it stays whole. */
+static bool part_of(const struct planner *p, const struct ggml_tensor *t, uint64_t cost,
+		    struct infini_ggml_cut *part)
+{
+	uint64_t rows = (uint64_t)t->ne[0], columns = (uint64_t)t->ne[1], nr, across = 1;
+
+	if (!p->segment_ns || cost <= p->segment_ns || t->op != GGML_OP_MUL_MAT ||
+	    t->op_params[1] || !ggml_is_matrix(t->src[0]) || !ggml_is_matrix(t->src[1]))
+		return false;
+	nr = (cost + p->segment_ns - 1) / p->segment_ns;
+	if (nr > PARTS_MAX)
+		nr = PARTS_MAX;
+	part->columns = (uint32_t)columns;
+	if (columns >= 2 * PART_COLUMNS) {
+		part->columns = round_up((columns + nr - 1) / nr, PART_COLUMNS);
+		across = (columns + part->columns - 1) / part->columns;
+		nr = (nr + across - 1) / across;
+	}
+	part->rows = (uint32_t)rows;
+	if (nr > 1 && rows % PART_ROWS == 0)
+		part->rows = round_up((rows + nr - 1) / nr, PART_ROWS);
+	return part->rows < rows || part->columns < columns;
+}
+
+static void cut_parts(struct planner *p, uint32_t node, const struct ggml_tensor *t,
+		      const struct infini_ggml_cut *part)
+{
+	uint32_t rows = (uint32_t)t->ne[0], left = (uint32_t)t->ne[1];
+	struct infini_ggml_cut cut = { .first = node, .end = node + 1 };
+
+	if (p->first < node)
+		cut_before(p, node);
+	for (cut.column = 0; left; cut.column += cut.columns, left -= cut.columns) {
+		cut.columns = left < part->columns + PART_COLUMNS ? left : part->columns;
+		for (cut.row = 0; cut.row < rows; cut.row += part->rows) {
+			cut.rows = rows - cut.row < part->rows ? rows - cut.row : part->rows;
+			add_cut(p, cut);
+		}
+	}
+	p->first = node + 1;
 	p->cost = 0;
 	p->last = INFINI_GGML_NONE;
 }
@@ -211,14 +289,21 @@ static void plan_node(struct planner *p, uint32_t node)
 	const struct infini_ggml_graph *graph = p->graph;
 	const struct ggml_tensor *t = &graph->tensors[graph->nodes[node]];
 	struct infini_ggml_demand d = infini_ggml_rule_demand(t);
-	uint64_t cost, limit = p->is_cpu ? p->segment_ns : SEGMENT_LAUNCHES;
+	uint64_t cost, limit = p->segment_ns ? p->segment_ns : SEGMENT_LAUNCHES;
 	struct infini_ggml_check *check = NULL;
+	struct infini_ggml_cut part;
+	bool may;
 
 	if (infini_ggml_is_view_op(t->op))
 		return;
-	cost = p->is_cpu ? infini_ggml_plan_cost(t) : 1;
-	if (p->last != INFINI_GGML_NONE && p->cost + (p->is_cpu ? cost : 0) >= limit &&
-	    may_cut(&graph->tensors[graph->nodes[p->last]], t, p->is_cpu))
+	cost = p->segment_ns ? infini_ggml_plan_cost(t) : 1;
+	may = p->last == INFINI_GGML_NONE ||
+	      may_cut(&graph->tensors[graph->nodes[p->last]], t, p->segment_ns);
+	if (may && part_of(p, t, cost, &part)) {
+		cut_parts(p, node, t, &part);
+		return;
+	}
+	if (may && p->last != INFINI_GGML_NONE && p->cost + (p->segment_ns ? cost : 0) >= limit)
 		cut_before(p, node);
 	if (d.content != INFINI_GGML_CONTENT_FREE) {
 		const struct infini_ggml_place *src =
@@ -235,35 +320,32 @@ static void plan_node(struct planner *p, uint32_t node)
 	p->last = node;
 }
 
-int infini_ggml_plan_make(const struct infini_ggml_graph *graph, uint32_t segment_us,
+int infini_ggml_plan_make(const struct infini_ggml_graph *graph, uint64_t segment_ns,
 			  struct infini_ggml_plan *plan)
 {
-	struct planner p = { .graph = graph, .plan = plan, .is_cpu = segment_us,
-			     .segment_ns = 1000ull * segment_us, .last = INFINI_GGML_NONE };
+	struct planner p = { .graph = graph, .plan = plan, .segment_ns = segment_ns,
+			     .last = INFINI_GGML_NONE };
 	struct span *spans = written_spans(graph, &p.nr_spans);
 	uint32_t i;
 
 	memset(plan, 0, sizeof(*plan));
-	plan->first = calloc(graph->nr_nodes + 2, sizeof(*plan->first));
 	plan->checks = calloc(graph->nr_nodes + 1, sizeof(*plan->checks));
-	if (!spans || !plan->first || !plan->checks) {
-		free(spans);
-		infini_ggml_plan_free(plan);
-		return -ENOMEM;
-	}
+	p.failed = !spans || !plan->checks;
 	p.spans = spans;
-	for (i = 0; i < graph->nr_nodes; i++)
+	for (i = 0; i < graph->nr_nodes && !p.failed; i++)
 		plan_node(&p, i);
-	if (graph->nr_nodes)
+	if (p.first < graph->nr_nodes)
 		cut_before(&p, graph->nr_nodes);
-	plan->first[plan->nr_segments] = graph->nr_nodes;
 	free(spans);
-	return 0;
+	if (!p.failed)
+		return 0;
+	infini_ggml_plan_free(plan);
+	return -ENOMEM;
 }
 
 void infini_ggml_plan_free(struct infini_ggml_plan *plan)
 {
-	free(plan->first);
+	free(plan->cuts);
 	free(plan->checks);
 	memset(plan, 0, sizeof(*plan));
 }

@@ -43,8 +43,7 @@ int infini_ggml_program_load(struct infini_backend *backend, const void *data, s
 		free(p);
 		return refused(backend, ret, &why);
 	}
-	ret = infini_ggml_plan_make(&p->graph, backend->is_cpu ? backend->segment_us : 0,
-				    &p->plan);
+	ret = infini_ggml_plan_make(&p->graph, backend->segment_ns, &p->plan);
 	if (!ret)
 		ret = infini_ggml_tokens_count(&p->graph, &p->tokens);
 	if (ret) {
@@ -204,6 +203,7 @@ static int run_segments(struct infini_backend *backend, struct infini_backend_pr
 			struct infini_backend_run *run, struct infini_ggml_why *why)
 {
 	uint32_t first = (uint32_t)run->segment, i;
+	struct ggml_cgraph *graph;
 	enum ggml_status status;
 	int ret;
 
@@ -215,7 +215,10 @@ static int run_segments(struct infini_backend *backend, struct infini_backend_pr
 		ret = check_contents(backend, p, run, i, i == first, why);
 		if (ret)
 			return ret;
-		status = ggml_backend_graph_compute(backend->stream, p->build.segments[i].graph);
+		graph = infini_ggml_build_graph(&p->build, i);
+		if (!graph)
+			continue;
+		status = ggml_backend_graph_compute(backend->stream, graph);
 		if (status != GGML_STATUS_SUCCESS) {
 			infini_ggml_why_set(why, "segment %u of %u: %s", i, p->plan.nr_segments,
 					    ggml_status_to_string(status));

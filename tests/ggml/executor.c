@@ -7,6 +7,8 @@
  *	INFINI_LOOP_DEVICE	which of its devices, "cpu0"
  *	INFINI_LOOP_YIELD	1: every run is asked to yield after each segment
  *	INFINI_LOOP_REPORT	file that gets one line of counters at exit
+ *	INFINI_LOOP_SEGMENTS	file that gets a line for each run that evaluates one token: how
+ *				long each of its segments took, in nanoseconds
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -40,6 +42,52 @@ static struct {
 	uint64_t longest_ns;		/* segment */
 	uint64_t run_ns;
 } total;
+
+/* Segments of the run in progress. */
+static struct {
+	FILE *file;
+	uint64_t *ns;
+	size_t nr;
+	size_t room;
+	uint64_t began_ns;
+} lengths;
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void lengths_begin(void)
+{
+	lengths.nr = 0;
+	lengths.began_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+static void lengths_add(void)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (lengths.nr == lengths.room) {
+		lengths.room = 2 * lengths.room + 64;
+		lengths.ns = realloc(lengths.ns, lengths.room * sizeof(*lengths.ns));
+		if (!lengths.ns)
+			abort();
+	}
+	lengths.ns[lengths.nr++] = now - lengths.began_ns;
+	lengths.began_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+static void lengths_write(void)
+{
+	size_t i;
+
+	for (i = 0; i < lengths.nr; i++)
+		fprintf(lengths.file, "%llu%c", (unsigned long long)lengths.ns[i],
+			i + 1 < lengths.nr ? ' ' : '\n');
+}
 
 static void say(int priority, const char *message)
 {
@@ -83,6 +131,8 @@ static void start(void)
 		exit(1);
 	}
 	yields = getenv("INFINI_LOOP_YIELD") != NULL;
+	path = getenv("INFINI_LOOP_SEGMENTS");
+	lengths.file = path ? fopen(path, "a") : NULL;
 	atexit(report);
 }
 
@@ -136,10 +186,7 @@ void infini_fake_memory_free(struct infini_fake_buffer *buffer)
 /* Of this thread: what else the machine does is not the segment's. */
 static uint64_t now_ns(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static uint64_t segment_began;
@@ -149,6 +196,7 @@ static bool should_yield(const struct infini_backend_run *run)
 	uint64_t now = now_ns(), spent = now - segment_began;
 
 	(void)run;
+	lengths_add();
 	total.segments++;
 	total.run_ns += spent;
 	if (spent > total.longest_ns)
@@ -199,7 +247,7 @@ static struct infini_backend_binding *bind(struct infini_fake_buffer **buffers, 
 int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buffer **bindings,
 		    uint32_t nr_bindings, const void *args, uint32_t args_bytes)
 {
-	struct infini_backend_program *p;
+	struct infini_backend_program *p = NULL;
 	struct infini_backend_run run = {
 		.bindings = bind(bindings, nr_bindings),
 		.nr_bindings = nr_bindings,
@@ -210,6 +258,7 @@ int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buff
 	int ret = load(program, bytes, &p);
 
 	segment_began = now_ns();
+	lengths_begin();
 	while (!ret) {
 		ret = ops->program_run(backend, p, &run);
 		if (ret != INFINI_BACKEND_PREEMPTED)
@@ -219,6 +268,8 @@ int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buff
 	}
 	if (!ret)
 		should_yield(&run);
+	if (!ret && lengths.file && run.tokens_evaluated == 1)
+		lengths_write();
 	total.runs++;
 	total.evaluated += run.tokens_evaluated;
 	total.generated += run.tokens_generated;

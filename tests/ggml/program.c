@@ -244,10 +244,15 @@ static void remember(int priority, const char *message)
 
 struct infini_backend *backend_open(const char *device, uint32_t threads)
 {
+	return backend_open_cut(device, threads, 400);
+}
+
+struct infini_backend *backend_open_cut(const char *device, uint32_t threads, uint32_t segment_us)
+{
 	struct infini_backend_open open = {
 		.device = device,
 		.threads_max = threads,
-		.segment_us = 400,
+		.segment_us = segment_us,
 		.log = remember,
 	};
 	struct infini_backend *backend;

@@ -59,6 +59,8 @@ struct ggml_tensor *case_build(struct ggml_context *ctx, unsigned int i, const c
 /* ---- the backend under test ---- */
 
 struct infini_backend *backend_open(const char *device, uint32_t threads);
+/* The same with segments of about @segment_us. */
+struct infini_backend *backend_open_cut(const char *device, uint32_t threads, uint32_t segment_us);
 /* What the backend said last. */
 extern char last_message[256];
 
