@@ -97,6 +97,8 @@ struct infini_vdevs {
 /* Everything there is, by id; the caller frees the array. 0 or an exit status. */
 int infini_devices_load(struct infini_ctl *ctl, struct infini_devices *devices);
 int infini_vdevs_load(struct infini_ctl *ctl, struct infini_vdevs *vdevs);
+/* In place of an empty table, to people. */
+void infini_vdevs_none_print(void);
 /* A word of digits is an id, else a name; *@name is NULL for an id. */
 int infini_key_parse(struct infini_ctl *ctl, const char *noun, const char *word, const char **name,
 		     uint32_t *id);
@@ -109,6 +111,7 @@ int infini_fail_unknown_vdev(struct infini_ctl *ctl, const char *word);
 
 /* near.c */
 /* Letters to change, add, drop or swap to get from @a to @b. */
+size_t infini_near_bound(const char *word);
 size_t infini_near_distance(const char *a, const char *b);
 
 /* config.c: the options that "vdev create" and "vdev set" share */
@@ -137,13 +140,14 @@ struct infini_config_words {
 	"                        full, allocations fail: first come, first served\n" \
 	"  --class CLASS         latency, normal (default), batch: who goes before whom\n" \
 	"  --weight N            share among vdevs of its class, 1..10000 (default 100)\n" \
-	"  --cap PART            most of the device's time: 20%, 12.5%, none (default)\n"	\
-	"  --floor PART          least of it while there is work: 30%, none (default)\n"	\
-	"  --rate N              tokens per second, prompts included: 100/s, none (default)\n" \
+	"  --cap PART            at most this part of the device's time: 20%, none (default)\n" \
+	"  --floor PART          at least this part while it has work: 30%, none (default)\n" \
+	"  --rate N              at most N tokens a second, prompts included: 100/s, none (default)\n" \
 	"  --burst N             tokens beyond the rate after a pause (default: a second's)\n" \
-	"  --quantum TIME        longest stay in a slot, 100us..1s (default 2ms)\n"	\
+	"  --quantum TIME        longest turn on the device, 100us..1s (default 2ms)\n"	\
 	"  --owner USER[:GROUP]  who may open it (default root)\n"	\
-	"  --mode MODE           of its node, octal (default 0600)\n"
+	"  --mode MODE           what owner, group and others may, octal (default 0600); the module\n" \
+	"                        checks it, whatever ls shows for the node\n"
 
 /* True when @option was one of them. */
 bool infini_config_option(struct infini_config_words *words, int option, const char *word);

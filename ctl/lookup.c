@@ -59,6 +59,11 @@ int infini_vdevs_load(struct infini_ctl *ctl, struct infini_vdevs *vdevs)
 	return infini_fail_request(ctl, err, "listing vdevs");
 }
 
+void infini_vdevs_none_print(void)
+{
+	fputs("infinictl: there is no vdev yet (infinictl vdev create NAME --memory SIZE)\n", stderr);
+}
+
 int infini_key_parse(struct infini_ctl *ctl, const char *noun, const char *word, const char **name,
 		     uint32_t *id)
 {
@@ -118,7 +123,7 @@ static int infini_fail_unknown(struct infini_ctl *ctl, const char *noun, const c
 
 int infini_fail_unknown_device(struct infini_ctl *ctl, const char *word)
 {
-	struct infini_names names = { .near_distance = strlen(word) / 3 + 2 };
+	struct infini_names names = { .near_distance = infini_near_bound(word) };
 	struct infini_devices devices;
 	int status = infini_devices_load(ctl, &devices);
 
@@ -135,7 +140,7 @@ int infini_fail_unknown_device(struct infini_ctl *ctl, const char *word)
 
 int infini_fail_unknown_vdev(struct infini_ctl *ctl, const char *word)
 {
-	struct infini_names names = { .near_distance = strlen(word) / 3 + 2 };
+	struct infini_names names = { .near_distance = infini_near_bound(word) };
 	struct infini_vdevs vdevs;
 	int status = infini_vdevs_load(ctl, &vdevs);
 

@@ -36,19 +36,31 @@ static int infini_command_words(const char *name, int argc, char **argv)
 	return words;
 }
 
-static int infini_fail_unknown_command(struct infini_ctl *ctl, int argc, char **argv)
+static bool infini_is_help(const char *word)
 {
-	size_t best = 4, distance, len = strlen(argv[1]);
-	const char *near = NULL;
-	char typed[64];
+	return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
+/* Commands of two words begin with @word. */
+static bool infini_is_group(const char *word)
+{
+	size_t len = strlen(word);
 
 	for (const struct infini_command *const *c = infini_commands; *c; c++)
-		if (!strncmp((*c)->name, argv[1], len) && (*c)->name[len] == ' ' && argc < 3)
-			return infini_fail(ctl, INFINI_EXIT_USAGE,
-					   "%s: say what to do: see infinictl help %s", argv[1],
-					   argv[1]);
+		if (!strncmp((*c)->name, word, len) && (*c)->name[len] == ' ')
+			return true;
+	return false;
+}
+
+static int infini_fail_unknown_command(struct infini_ctl *ctl, int argc, char **argv)
+{
+	const char *near = NULL;
+	size_t best, distance;
+	char typed[64];
+
 	snprintf(typed, sizeof(typed), "%s%s%s", argv[1], argc > 2 ? " " : "",
 		 argc > 2 ? argv[2] : "");
+	best = infini_near_bound(typed);
 	for (const struct infini_command *const *c = infini_commands; *c; c++) {
 		bool two = strchr((*c)->name, ' ');
 
@@ -74,7 +86,7 @@ static int infini_ctl_run(struct infini_ctl *ctl, int argc, char **argv)
 		puts("infinictl " INFINI_VERSION);
 		return 0;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+	if (infini_is_help(argv[1]))
 		return infini_help_command.run(ctl, 1, argv);
 	for (const struct infini_command *const *c = infini_commands; *c; c++) {
 		int words = infini_command_words((*c)->name, argc, argv);
@@ -84,6 +96,11 @@ static int infini_ctl_run(struct infini_ctl *ctl, int argc, char **argv)
 		ctl->command = *c;
 		return (*c)->run(ctl, argc - words, argv + words);
 	}
+	if (infini_is_group(argv[1]) && argc == 2)
+		return infini_fail(ctl, INFINI_EXIT_USAGE,
+				   "%s: say what to do: see infinictl help %s", argv[1], argv[1]);
+	if (infini_is_group(argv[1]) && infini_is_help(argv[2]))
+		return infini_help_command.run(ctl, 2, argv);
 	return infini_fail_unknown_command(ctl, argc, argv);
 }
 

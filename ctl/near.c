@@ -11,6 +11,12 @@ static size_t infini_least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+/* Distances from this on are not near: a word of one letter has nothing in common with another. */
+size_t infini_near_bound(const char *word)
+{
+	return infini_least(strlen(word), strlen(word) / 3 + 2);
+}
+
 /* Optimal string alignment: Damerau and Levenshtein, one swap a place. */
 size_t infini_near_distance(const char *a, const char *b)
 {

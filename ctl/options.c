@@ -6,7 +6,7 @@
 
 static const char *infini_options_near(const char *word, const struct option *options)
 {
-	size_t best = strlen(word) / 3 + 2, distance;
+	size_t best = infini_near_bound(word), distance;
 	const char *near = NULL;
 
 	for (; options->name; options++) {

@@ -285,8 +285,11 @@ static int infini_stats_totals(struct infini_ctl *ctl, const struct infini_stats
 
 	if (status)
 		return status;
-	status = stats->json ? infini_totals_json(ctl, stats, &vdevs) :
-			       infini_totals_table(ctl, stats, &vdevs);
+	if (!vdevs.nr && !stats->json)
+		infini_vdevs_none_print();
+	else
+		status = stats->json ? infini_totals_json(ctl, stats, &vdevs) :
+				       infini_totals_table(ctl, stats, &vdevs);
 	free(vdevs.vdev);
 	return status;
 }

@@ -54,8 +54,7 @@ static int infini_vdev_list_table(struct infini_ctl *ctl, const struct infini_vd
 	struct infini_table table = INFINI_TABLE(columns);
 
 	if (!vdevs->nr) {
-		fputs("infinictl: there is no vdev yet (infinictl vdev create NAME --memory SIZE)\n",
-		      stderr);
+		infini_vdevs_none_print();
 		return 0;
 	}
 	for (size_t i = 0; i < vdevs->nr; i++)

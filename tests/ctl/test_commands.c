@@ -175,6 +175,8 @@ static const struct row rows[] = {
 	{ "help of nothing", "help frobnicate", 2, "no help on \"frobnicate\"", NULL },
 	{ "--help of a command", "stats --help", 0, "usage: infinictl stats", NULL },
 	{ "-h of a command", "vdev set -h", 0, "usage: infinictl vdev set", NULL },
+	{ "--help of a group", "vdev --help", 0, "usage: infinictl vdev show", NULL },
+	{ "-h of a group", "device -h", 0, "usage: infinictl device list", NULL },
 	{ "half a command", "vdev", 2, "vdev: say what to do: see infinictl help vdev", NULL },
 	{ "a command with a slip", "vdev lsit", 2, "did you mean \"infinictl vdev list\"?", NULL },
 	{ "an unknown command", "frobnicate", 2, "infinictl help lists the commands", NULL },
@@ -225,6 +227,8 @@ static const struct row rows[] = {
 	{ "show two", "vdev show alpha beta", 2, "takes the name of one vdev, no more", NULL },
 	{ "show an unknown vdev", "vdev show alhpa", 1,
 	  "no vdev \"alhpa\": did you mean \"alpha\"? (vdevs: alpha, beta)", NULL },
+	{ "show an unknown vdev of one letter", "vdev show b", 1,
+	  "no vdev \"b\" (vdevs: alpha, beta)", NULL },
 	{ "show something else", "vdev show something", 1,
 	  "no vdev \"something\" (vdevs: alpha, beta)", NULL },
 	{ "show a vdev where there is none", "vdev show a", 1, "there are none yet", no_vdevs },
@@ -528,6 +532,11 @@ static void test_nothing_there(void **state)
 	assert_non_null(strstr(err, "infinictl vdev create"));
 	assert_int_equal(run("vdev list --json"), 0);
 	assert_empty_array();
+	assert_int_equal(run("stats"), 0);
+	assert_string_equal(out, "");
+	assert_non_null(strstr(err, "infinictl vdev create"));
+	assert_int_equal(run("stats --json"), 0);
+	assert_string_equal(err, "");
 }
 
 static uint64_t number(struct json_object *object, const char *key)

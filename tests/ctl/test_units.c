@@ -256,6 +256,10 @@ static void test_near(void **state)
 		assert_int_equal(infini_near_distance(near_rows[i].b, near_rows[i].a),
 				 near_rows[i].distance);
 	}
+	/* "a" is no slip of "b", "ab" may be one of "ac". */
+	assert_int_equal(infini_near_bound("a"), 1);
+	assert_int_equal(infini_near_bound("ab"), 2);
+	assert_int_equal(infini_near_bound("weight"), 4);
 	memset(word, 'x', sizeof(word) - 1);
 	word[sizeof(word) - 1] = '\0';
 	assert_int_equal(infini_near_distance(word, "x"), sizeof(word) - 1);
