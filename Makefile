@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Infini: make, make demo, make check, make shares, make install, make clean. See README.md.
+# Infini: see README.md.
+#
+#	make		builds everything into build/
+#	make demo	two tenants share one device, in a virtual machine
+#	make try	CMD='...' in a virtual machine that has Infini up
+#	make check	runs the tests
+#	make shares	measures what the scheduler promises
+#	make install	installs what was built
+#	make clean	removes build/
 #
 # By default everything is built in and for the project's own machines: a Debian userland and
 # stock kernels, fetched once and cached. HOST=1 builds with and for the running system.
 #
 #	V=1		show commands
 #	LAYER=name	make check: only this layer (make check LAYER=help lists them)
+#	CMD='...'	make try: shell commands ($$ for $)
 #	CASES="..."	make shares: only these cases (tests/shares/run --help)
 #	MODEL=...	make demo: stories (default), smollm2, or a path to a GGUF
 #	HOST=1		the running system instead of the virtual machine
 #	KERNEL=key	which stock kernel: a row of tests/vm/kernels.tab (default 6.12)
-#	DESTDIR=, PREFIX=	make install
+#	DESTDIR=, PREFIX=	make install: where to (default /usr/local)
 
 KERNEL ?= 6.12
 PREFIX ?= /usr/local
@@ -51,12 +60,17 @@ user: ready
 user-parts: $(PARTS:%=part-%)
 
 $(PARTS:%=part-%): part-%:
-	$(Q)$(MAKE) -C $* all
+	$(Q)$(MAKE) $(if $(V),,-s) -C $* all
 
 part-daemon part-ctl: part-lib
 
 demo: all
 	$(Q)tests/demo/run $(if $(HOST),--host) $(if $(MODEL),--model "$(MODEL)")
+
+# CMD comes through the environment, because it holds quotes.
+try: all
+	$(if $(HOST),$(error make try is for the virtual machine; with HOST=1, make install))
+	$(Q)tests/demo/try "$$CMD"
 
 check: ready
 	$(Q)python3 tests/check.py $(if $(LAYER),--layer "$(LAYER)")
@@ -66,14 +80,19 @@ shares: user
 	$(Q)tests/shares/run $(CASES)
 
 install: all
-	$(Q)for part in $(PARTS); do $(MAKE) -C $$part install || exit 1; done
+	$(Q)for part in $(PARTS); do $(MAKE) $(if $(V),,-s) -C $$part install || exit 1; done
 	$(Q)install -d "$(DESTDIR)$(PREFIX)/share/doc/infini"
 	$(Q)install -m 644 README.md LICENSE docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/infini/"
 	$(Q)install -D -m 644 $(BUILD)/kmod/infini.ko \
 		"$(DESTDIR)/lib/modules/$$(modinfo -F vermagic $(BUILD)/kmod/infini.ko | cut -d' ' -f1)/extra/infini.ko"
 	$(Q)$(if $(DESTDIR),,depmod "$$(modinfo -F vermagic $(BUILD)/kmod/infini.ko | cut -d' ' -f1)" || true)
 
+# The head of this file.
+help:
+	@sed -n '2,/^$$/s/^#\( \|$$\|\t\)/\1/p' $(firstword $(MAKEFILE_LIST)) | \
+		sed 's/^ //; s/^\t/  /; s/\t\t*/\t/' | expand -t 24
+
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo check shares install clean
+.PHONY: all ready module user user-parts demo try check shares install help clean

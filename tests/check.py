@@ -135,7 +135,8 @@ def run(layer, what, command, seconds, results):
         results.add(layer, "layer", "failed", f"{reason}; see {os.path.relpath(log, TREE)}")
     results.clear()
     print(f"  {results.count('passed', layer)} passed, {results.count('failed', layer)} failed, "
-          f"{results.count('skipped', layer)} skipped in {time.monotonic() - begin:.0f} s",
+          f"{results.count('skipped', layer)} skipped in {time.monotonic() - begin:.0f} s"
+          f"{'; see ' + os.path.relpath(log, TREE) if results.count('failed', layer) else ''}",
           flush=True)
     results.write()
 
@@ -147,6 +148,8 @@ def main():
     names = [layer[0] for layer in LAYERS]
     for name in args.layer or []:
         if name not in names:
+            if name != "help":
+                print(f"check: no layer \"{name}\"; there are", file=sys.stderr)
             for layer, what, *_ in LAYERS:
                 print(f"{layer:10} {what}")
             sys.exit(0 if name == "help" else 2)
