@@ -529,6 +529,8 @@ struct infini_sched_vdev *infini_sched_pick(struct infini_sched *s, u64 now_ns)
 		return NULL;
 
 	vdev_dequeue(s, v);
+	/* What flowed in while it waited is no more than the bucket holds. */
+	infini_bucket_fill(&v->cap, now_ns);
 	v->se.woken = false;
 	v->running = true;
 	v->granted = next.by_floor;

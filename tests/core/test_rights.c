@@ -57,6 +57,15 @@ static const struct scenario scenarios[] = {
 		.want = { PART(0, 19, 20.5), MOST(0, 202100) },
 		.asked_max = 300,
 	}, {
+		.name = "cap 50 % after a wait with a full bucket: no more than a quantum at once",
+		.load.vdev = { CAPPED(100, 50), LATENCY(100) },
+		.load.client = { { .vdev = 0, .job_ns = 700 * SIM_MS, .segment_ns = 250 * US,
+				   .depth = 2, .period_ns = 4 * SIM_SECOND, .start_ns = 1 * SIM_MS },
+				 { .vdev = 1, .job_ns = 30 * SIM_MS, .segment_ns = 250 * US,
+				   .period_ns = 4 * SIM_SECOND } },
+		.want = { MOST(0, 502250) },
+		.asked_max = 300,
+	}, {
 		.name = "cap of one quantum a second",
 		.load.until_ns = 100 * SIM_SECOND,
 		.load.vdev = { { .weight = 100, .quantum_ns = 10 * SIM_MS, .cap_ppm = 10000 } },
