@@ -129,6 +129,18 @@ static u64 floors_part(const struct infini_sched_vdev *v, u64 ran_ns, u64 now_ns
 	return start_ns < quantum_end(v) ? min_t(u64, ran_ns, quantum_end(v) - start_ns) : 0;
 }
 
+/*
+ * The most that a floor puts a vdev into debt for. A slice that was kept for longer is owed in full,
+ * or whoever does not yield would run for seconds by right and then share by weight all the same.
+ */
+static u64 grant_debt_max(const struct infini_sched_vdev *v, u64 now_ns)
+{
+	u64 kept_ns = now_ns - v->slice_start_ns;
+
+	return min_t(u64, max_t(u64, GRANT_DEBT_SLICES * v->se.slice_ns, kept_ns),
+		     INFINI_LEVEL_DEBT_MAX_NS);
+}
+
 /* By right of its floor it owes little to its class, and by weight nothing to its floor. */
 static void vdev_serve(struct infini_sched *s, struct infini_sched_vdev *v, u64 ran_ns,
 		       u64 now_ns)
@@ -142,8 +154,7 @@ static void vdev_serve(struct infini_sched *s, struct infini_sched_vdev *v, u64 
 	infini_bucket_take(&v->cap, units_of(ran_ns));
 	infini_bucket_fill(&v->cap, now_ns);
 	infini_bucket_fill(&v->floor, now_ns);
-	infini_level_grant(&tier->level, &v->se, granted_ns,
-			   GRANT_DEBT_SLICES * v->se.slice_ns);
+	infini_level_grant(&tier->level, &v->se, granted_ns, grant_debt_max(v, now_ns));
 	infini_bucket_take(&v->floor, units_of(granted_ns));
 	infini_level_charge(&tier->level, &v->se, weighted_ns);
 	infini_bucket_take(&v->floor, min_t(u64, units_of(weighted_ns),

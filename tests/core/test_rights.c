@@ -190,6 +190,22 @@ static const struct scenario scenarios[] = {
 		.share = { 3, 2 },
 		.asked_max = 700,
 	}, {
+		.name = "a floor's vdev that keeps the slot for long jobs gets its weight and no more",
+		.load.until_ns = 400 * SIM_SECOND,
+		.load.vdev = { FLOORED(100, 30), W(100) },
+		.load.client = { LOOP(0, 1000000, 0, 15000), HOG(1) },
+		.share = { 1, 1 },
+		.error_ppm = 30000,
+		.asked_max = 500,
+	}, {
+		.name = "nor for jobs that are over when its debt to the floor is not yet paid",
+		.load.until_ns = 100 * SIM_SECOND,
+		.load.vdev = { FLOORED(100, 30), W(100) },
+		.load.client = { LOOP(0, 20000, 0, 8000), HOG(1) },
+		.share = { 1, 1 },
+		.error_ppm = 30000,
+		.asked_max = 500,
+	}, {
 		.name = "lent floor time is back within a quantum and a segment",
 		.load.vdev = { FLOORED(1, 30), MANY(1000, 10) },
 		.load.client = { OPEN(0, 100000, 250, 500000), HOG(1) },
