@@ -17,20 +17,14 @@ static u32 weight_clamp(u32 weight)
 	return min_t(u32, max_t(u32, weight, INFINI_WEIGHT_MIN), INFINI_WEIGHT_MAX);
 }
 
-/* Service in virtual time of a weight, rounded down; 0 stays 0. */
-static s64 vtime_of(u64 service_ns, u32 weight)
-{
-	return div64_u64(service_ns * INFINI_WEIGHT_UNIT, weight);
-}
-
 static s64 debt_max(const struct infini_sched_entity *se)
 {
-	return vtime_of(INFINI_LEVEL_DEBT_MAX_NS, se->weight);
+	return infini_level_vtime(se, INFINI_LEVEL_DEBT_MAX_NS);
 }
 
 static void request_begin(struct infini_sched_entity *se)
 {
-	s64 length = vtime_of(se->slice_ns, se->weight);
+	s64 length = infini_level_vtime(se, se->slice_ns);
 
 	se->deadline = vtime_add(se->vruntime, max_t(s64, length, 1));
 }
@@ -114,7 +108,7 @@ static s64 level_place(const struct infini_sched_level *level,
 		lag = max_t(s64, lag, 0);
 	}
 	/* The bound is on the lag with itself in the mean; this one is against the others' mean. */
-	credit_max = mul_u64_u64_div_u64(vtime_of(credit_ns, se->weight), others + se->weight,
+	credit_max = mul_u64_u64_div_u64(infini_level_vtime(se, credit_ns), others + se->weight,
 					 others);
 	return vtime_sub(level->vtime, min_t(s64, lag, credit_max));
 }
@@ -228,25 +222,11 @@ struct infini_sched_entity *infini_level_pick(const struct infini_sched_level *l
 	return node ? container_of(node, struct infini_sched_entity, node) : NULL;
 }
 
-/*
- * So much of @delta as does not take an entity further than @debt beyond the mean, which moves
- * along with it.
- */
-static u64 level_bound(const struct infini_sched_level *level, const struct infini_sched_entity *se,
-		       u64 delta, s64 debt)
-{
-	u64 room = max_t(s64, vtime_sub(vtime_add(level->vtime, debt), se->vruntime), 0);
-	u64 others = level->load - se->weight;
-
-	if (delta <= room || mul_u64_u64_div_u64(delta, others, level->load) <= room)
-		return delta;
-	return mul_u64_u64_div_u64(room, level->load, others);
-}
-
 /* Service to an active entity that is in no tree; returns the level's step. */
 static s64 level_serve(struct infini_sched_level *level, struct infini_sched_entity *se,
 		       u64 service_ns, s64 debt)
 {
+	s64 room = vtime_sub(vtime_add(level->vtime, debt), se->vruntime);
 	u64 scaled, delta;
 	s64 steps;
 
@@ -254,7 +234,7 @@ static s64 level_serve(struct infini_sched_level *level, struct infini_sched_ent
 		 se->remainder;
 	delta = div64_u64(scaled, se->weight);
 	se->remainder = scaled - delta * se->weight;
-	delta = level_bound(level, se, delta, debt);
+	delta = min_t(u64, delta, max_t(s64, room, 0));
 
 	se->vruntime = vtime_add(se->vruntime, delta);
 	level->rest += delta * se->weight;
@@ -314,7 +294,7 @@ void infini_level_charge(struct infini_sched_level *level, struct infini_sched_e
 void infini_level_grant(struct infini_sched_level *level, struct infini_sched_entity *se,
 			u64 service_ns, u64 debt_max_ns)
 {
-	level_charge(level, se, service_ns, vtime_of(debt_max_ns, se->weight));
+	level_charge(level, se, service_ns, infini_level_vtime(se, debt_max_ns));
 }
 
 /**

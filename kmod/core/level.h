@@ -126,6 +126,12 @@ void infini_level_reweight(struct infini_sched_level *level, struct infini_sched
 void infini_level_forgive(struct infini_sched_level *level, struct infini_sched_entity *se,
 			  s64 limit);
 
+/* Service in virtual time of an entity, rounded down; 0 stays 0. */
+static inline s64 infini_level_vtime(const struct infini_sched_entity *se, u64 service_ns)
+{
+	return div64_u64(service_ns * INFINI_WEIGHT_UNIT, se->weight);
+}
+
 /* What an active entity is owed, in virtual time; negative if it owes. */
 static inline s64 infini_level_lag(const struct infini_sched_level *level,
 				   const struct infini_sched_entity *se)

@@ -13,8 +13,7 @@
  * that time lent out by others is never held against it.
  *
  * Class. Latency goes before normal, normal before batch, and takes the slot from them at once.
- * A class that waits for INFINI_SCHED_STARVE_NS without being served gets a quantum, which goes
- * from one of its vdevs to the next until it is used up; what is beyond two the class waits for.
+ * A class that waits for INFINI_SCHED_STARVE_NS without being served gets a quantum.
  *
  * A token rate is one more bucket: a vdev with less than nothing in it is throttled.
  *
@@ -53,10 +52,10 @@
  * @yield_asked: has been told to yield in this slice
  * @throttled: may not be picked though runnable
  * @granted: this slice is its floor's
- * @needed: this slice is its class's, which starved
  * @sheltered: nobody takes the slot from it before its quantum is over
  * @in_floors: @floor_node is in the tree
  * @in_throttled: @throttle_node is in the tree
+ * @queued_ns: since when it waits for a slot, while it does
  * @slice_start_ns: when this slice began
  * @charged_ns: up to when infini_sched_charge() has reported
  * @occupancy_ns: sum over all slices
@@ -67,7 +66,7 @@
  * @throttled_since_ns: start of the present stretch, while @in_throttled
  * @throttles: such stretches
  * @slices: how many
- * @synced_lag: what it was owed when it was last synced, in virtual time
+ * @synced_lag: what it may be owed from when it was last synced on, in virtual time
  * @run_next: in the scheduler's list of running vdevs
  * @run_prev: in the scheduler's list of running vdevs
  */
@@ -86,11 +85,11 @@ struct infini_sched_vdev {
 	bool yield_asked;
 	bool throttled;
 	bool granted;
-	bool needed;
 	bool sheltered;
 	bool in_floors;
 	bool in_throttled;
 	bool has_work;
+	u64 queued_ns;
 	u64 slice_start_ns;
 	u64 charged_ns;
 	u64 occupancy_ns;
@@ -120,16 +119,14 @@ struct infini_sched_queue {
  * @level: them
  * @nr_running: slots they hold
  * @nr_granted: of these, by right of their floors
- * @served_ns: it starves INFINI_SCHED_STARVE_NS later; a quantum of service by weight moves this on
- *	by as much, but not beyond now
- * @due_ns: when it last starved; it does until @served_ns is here
+ * @served_ns: when one of them was last served by weight, a class that starved had had its
+ *	quantum, or none waited
  */
 struct infini_sched_tier {
 	struct infini_sched_level level;
 	u32 nr_running;
 	u32 nr_granted;
 	u64 served_ns;
-	u64 due_ns;
 };
 
 /**
