@@ -222,11 +222,25 @@ struct infini_sched_entity *infini_level_pick(const struct infini_sched_level *l
 	return node ? container_of(node, struct infini_sched_entity, node) : NULL;
 }
 
+/*
+ * So much of @delta as does not take an entity further than @debt beyond the mean, which moves
+ * along with it.
+ */
+static u64 level_bound(const struct infini_sched_level *level, const struct infini_sched_entity *se,
+		       u64 delta, s64 debt)
+{
+	u64 room = max_t(s64, vtime_sub(vtime_add(level->vtime, debt), se->vruntime), 0);
+	u64 others = level->load - se->weight;
+
+	if (delta <= room || mul_u64_u64_div_u64(delta, others, level->load) <= room)
+		return delta;
+	return mul_u64_u64_div_u64(room, level->load, others);
+}
+
 /* Service to an active entity that is in no tree; returns the level's step. */
 static s64 level_serve(struct infini_sched_level *level, struct infini_sched_entity *se,
 		       u64 service_ns, s64 debt)
 {
-	s64 room = vtime_sub(vtime_add(level->vtime, debt), se->vruntime);
 	u64 scaled, delta;
 	s64 steps;
 
@@ -234,7 +248,7 @@ static s64 level_serve(struct infini_sched_level *level, struct infini_sched_ent
 		 se->remainder;
 	delta = div64_u64(scaled, se->weight);
 	se->remainder = scaled - delta * se->weight;
-	delta = min_t(u64, delta, max_t(s64, room, 0));
+	delta = level_bound(level, se, delta, debt);
 
 	se->vruntime = vtime_add(se->vruntime, delta);
 	level->rest += delta * se->weight;

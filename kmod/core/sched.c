@@ -4,6 +4,8 @@
 
 /* Service beyond its weight that a floor may put a vdev into debt for, in quanta. */
 #define GRANT_DEBT_SLICES	2
+/* So long at most is a class not helped for what it took when it was. */
+#define NEED_DEBT_NS		10000000000ull
 /* A floor can save up so much while its vdev waits: jobs of others that do not yield take long. */
 #define FLOOR_BRIM_NS		1000000000ull
 
@@ -129,6 +131,40 @@ static u64 floors_part(const struct infini_sched_vdev *v, u64 ran_ns, u64 now_ns
 	return start_ns < quantum_end(v) ? min_t(u64, ran_ns, quantum_end(v) - start_ns) : 0;
 }
 
+/*
+ * The most that a floor puts a vdev into debt for. A slice that was kept for longer is owed in
+ * full, or whoever does not yield would run for seconds by right and then share by weight as well.
+ */
+static u64 grant_debt_max(const struct infini_sched_vdev *v, u64 now_ns)
+{
+	u64 kept_ns = now_ns - v->slice_start_ns;
+
+	return min_t(u64, max_t(u64, GRANT_DEBT_SLICES * v->se.slice_ns, kept_ns),
+		     INFINI_LEVEL_DEBT_MAX_NS);
+}
+
+static u64 starve_ns(const struct infini_sched_vdev *v, u64 ran_ns)
+{
+	return mul_u64_u64_div_u64(min_t(u64, ran_ns, INFINI_LEVEL_FORGET_NS),
+				   INFINI_SCHED_STARVE_NS, v->se.slice_ns);
+}
+
+/*
+ * Its class does not starve so soon. Of a slice that it got because it did, what is beyond a second
+ * quantum is waited for, or whoever does not yield would have the device by need.
+ */
+static void tier_serve(struct infini_sched_tier *tier, const struct infini_sched_vdev *v,
+		       u64 ran_ns, u64 now_ns)
+{
+	u64 served_ns = tier->served_ns + starve_ns(v, ran_ns);
+	u64 kept_from_ns = quantum_end(v) + v->se.slice_ns;
+
+	tier->served_ns = max_t(u64, tier->served_ns, min_t(u64, served_ns, now_ns));
+	if (v->needed && now_ns > kept_from_ns)
+		tier->served_ns += starve_ns(v, min_t(u64, ran_ns, now_ns - kept_from_ns));
+	tier->served_ns = min_t(u64, tier->served_ns, now_ns + NEED_DEBT_NS);
+}
+
 /* By right of its floor it owes little to its class, and by weight nothing to its floor. */
 static void vdev_serve(struct infini_sched *s, struct infini_sched_vdev *v, u64 ran_ns,
 		       u64 now_ns)
@@ -142,15 +178,12 @@ static void vdev_serve(struct infini_sched *s, struct infini_sched_vdev *v, u64 
 	infini_bucket_take(&v->cap, units_of(ran_ns));
 	infini_bucket_fill(&v->cap, now_ns);
 	infini_bucket_fill(&v->floor, now_ns);
-	infini_level_grant(&tier->level, &v->se, granted_ns,
-			   GRANT_DEBT_SLICES * v->se.slice_ns);
+	infini_level_grant(&tier->level, &v->se, granted_ns, grant_debt_max(v, now_ns));
 	infini_bucket_take(&v->floor, units_of(granted_ns));
 	infini_level_charge(&tier->level, &v->se, weighted_ns);
+	tier_serve(tier, v, weighted_ns, now_ns);
 	infini_bucket_take(&v->floor, min_t(u64, units_of(weighted_ns),
 					    max_t(s64, v->floor.level, 0)));
-	/* Who slept again after less than the quantum of a class that starves leaves it the rest. */
-	if (!v->granted && (!v->sheltered || quantum_over(v, now_ns)))
-		tier->served_ns = now_ns;
 	if (quantum_over(v, now_ns))
 		v->sheltered = false;
 	if (cap_is_set(v) && v->cap.level <= 0)
@@ -200,8 +233,8 @@ static void sched_sync(struct infini_sched *s, u64 now_ns)
 	for (v = s->running; v; v = v->run_next)
 		vdev_bound_lag(s, v);
 	for (i = 0; i < INFINI_SCHED_CLASSES; i++)
-		if (!s->tiers[i].level.tree.nr)
-			s->tiers[i].served_ns = now_ns;
+		if (!s->tiers[i].level.nr_active)
+			s->tiers[i].served_ns = max_t(u64, s->tiers[i].served_ns, now_ns);
 	throttled_release(s, now_ns);
 }
 
@@ -481,7 +514,18 @@ static u64 starves_at(const struct infini_sched_tier *tier)
 {
 	if (!tier->level.tree.nr || tier->nr_running > tier->nr_granted)
 		return INFINI_SCHED_NEVER;
+	if (tier->served_ns < tier->due_ns)
+		return tier->due_ns;
 	return tier->served_ns + INFINI_SCHED_STARVE_NS;
+}
+
+/* Whoever of the class is served first, it is helped until they had a quantum together. */
+static void tier_help(struct infini_sched_tier *tier, u64 now_ns)
+{
+	if (tier->served_ns < tier->due_ns)
+		return;
+	tier->served_ns = now_ns - INFINI_SCHED_STARVE_NS;
+	tier->due_ns = now_ns;
 }
 
 static struct candidate next_up(const struct infini_sched *s, u64 now_ns)
@@ -544,10 +588,15 @@ struct infini_sched_vdev *infini_sched_pick(struct infini_sched *s, u64 now_ns)
 
 	v->synced_lag = lag_carried(s, v, now_ns);
 	vdev_dequeue(s, v);
+	/* What flowed in while it waited is no more than the bucket holds. */
+	infini_bucket_fill(&v->cap, now_ns);
 	v->se.woken = false;
 	v->running = true;
 	v->granted = next.by_floor;
+	v->needed = next.by_need;
 	tier_of(s, v)->nr_granted += v->granted;
+	if (v->needed)
+		tier_help(tier_of(s, v), now_ns);
 	v->sheltered = next.by_floor || next.by_need;
 	v->slice_start_ns = now_ns;
 	v->charged_ns = now_ns;
@@ -665,6 +714,7 @@ void infini_sched_put(struct infini_sched *s, struct infini_sched_vdev *v, u64 n
 	v->running = false;
 	tier_of(s, v)->nr_granted -= v->granted;
 	v->granted = false;
+	v->needed = false;
 	v->sheltered = false;
 	vdev_settle(s, v, now_ns);
 }

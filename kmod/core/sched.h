@@ -13,7 +13,8 @@
  * that time lent out by others is never held against it.
  *
  * Class. Latency goes before normal, normal before batch, and takes the slot from them at once.
- * A class that waits for INFINI_SCHED_STARVE_NS without being served gets a quantum.
+ * A class that waits for INFINI_SCHED_STARVE_NS without being served gets a quantum, which goes
+ * from one of its vdevs to the next until it is used up; what is beyond two the class waits for.
  *
  * A token rate is one more bucket: a vdev with less than nothing in it is throttled.
  *
@@ -52,6 +53,7 @@
  * @yield_asked: has been told to yield in this slice
  * @throttled: may not be picked though runnable
  * @granted: this slice is its floor's
+ * @needed: this slice is its class's, which starved
  * @sheltered: nobody takes the slot from it before its quantum is over
  * @in_floors: @floor_node is in the tree
  * @in_throttled: @throttle_node is in the tree
@@ -85,6 +87,7 @@ struct infini_sched_vdev {
 	bool yield_asked;
 	bool throttled;
 	bool granted;
+	bool needed;
 	bool sheltered;
 	bool in_floors;
 	bool in_throttled;
@@ -119,14 +122,16 @@ struct infini_sched_queue {
  * @level: them
  * @nr_running: slots they hold
  * @nr_granted: of these, by right of their floors
- * @served_ns: when one of them was last served by weight, a class that starved had had its
- *	quantum, or none waited
+ * @served_ns: it starves INFINI_SCHED_STARVE_NS later; a quantum of service by weight moves this on
+ *	by as much, but not beyond now
+ * @due_ns: when it last starved; it does until @served_ns is here
  */
 struct infini_sched_tier {
 	struct infini_sched_level level;
 	u32 nr_running;
 	u32 nr_granted;
 	u64 served_ns;
+	u64 due_ns;
 };
 
 /**
