@@ -29,10 +29,24 @@ static u32 slots_free(const struct infini_sched *s)
 	return s->slots > s->nr_running ? s->slots - s->nr_running : 0;
 }
 
-/* Would somebody who waits still wait when all slots that are free or asked for are taken? */
-static bool slots_short(const struct infini_sched *s)
+/* Until when the slot of a vdev that was asked to yield is counted on. */
+static u64 answer_due(const struct infini_sched_vdev *v)
 {
-	return infini_sched_waiting(s) > slots_free(s) + s->nr_asked;
+	return v->asked_ns + v->se.slice_ns;
+}
+
+/*
+ * Would somebody who waits still wait when all slots that are free or asked for are taken? Not all
+ * who are asked answer, and others' slots must not depend on them.
+ */
+static bool slots_short(const struct infini_sched *s, u64 now_ns)
+{
+	u32 waiting = infini_sched_waiting(s), coming = slots_free(s) + s->nr_asked;
+	const struct infini_sched_vdev *v;
+
+	for (v = s->running; v && waiting <= coming; v = v->run_next)
+		coming -= v->yield_asked && now_ns >= answer_due(v);
+	return waiting > coming;
 }
 
 static u64 quantum_end(const struct infini_sched_vdev *v)
@@ -346,9 +360,10 @@ static void run_unlink(struct infini_sched *s, struct infini_sched_vdev *v)
 	tier_of(s, v)->nr_running--;
 }
 
-static void yield_ask(struct infini_sched *s, struct infini_sched_vdev *v)
+static void yield_ask(struct infini_sched *s, struct infini_sched_vdev *v, u64 now_ns)
 {
 	v->yield_asked = true;
+	v->asked_ns = now_ns;
 	s->nr_asked++;
 }
 
@@ -816,10 +831,10 @@ struct infini_sched_vdev *infini_sched_preempt(struct infini_sched *s, u64 now_n
 
 	sched_sync(s, now_ns);
 	v = running_throttled(s);
-	if (!v && slots_short(s))
+	if (!v && slots_short(s, now_ns))
 		v = running_outranked(s, now_ns);
 	if (v)
-		yield_ask(s, v);
+		yield_ask(s, v, now_ns);
 	return v;
 }
 
@@ -899,11 +914,15 @@ u64 infini_sched_next_event(const struct infini_sched *s, u64 now_ns)
 	struct infini_tree_node *node = infini_tree_first(&s->throttled);
 	u64 at_ns = node ? (u64)node->key : INFINI_SCHED_NEVER;
 	const struct infini_sched_vdev *v;
-	bool full = slots_short(s);
+	bool full = slots_short(s, now_ns);
+	bool others = infini_sched_waiting(s) > slots_free(s) && s->nr_running > s->nr_asked;
 
 	for (v = s->running; v; v = v->run_next) {
-		if (v->yield_asked)
+		if (v->yield_asked) {
+			if (others && now_ns < answer_due(v))
+				at_ns = min_t(u64, at_ns, answer_due(v));
 			continue;
+		}
 		at_ns = min_t(u64, at_ns, cap_used_at(s, v));
 		if (full)
 			at_ns = min_t(u64, at_ns, outranked_at(s, v));

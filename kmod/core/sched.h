@@ -51,6 +51,7 @@
  * @online: the executor can take work
  * @running: holds a slot
  * @yield_asked: has been told to yield in this slice
+ * @asked_ns: when, while @yield_asked
  * @throttled: may not be picked though runnable
  * @granted: this slice is its floor's
  * @needed: this slice is its class's, which starved
@@ -93,6 +94,7 @@ struct infini_sched_vdev {
 	bool in_throttled;
 	bool has_work;
 	u64 queued_ns;
+	u64 asked_ns;
 	u64 slice_start_ns;
 	u64 charged_ns;
 	u64 occupancy_ns;

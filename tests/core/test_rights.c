@@ -241,6 +241,15 @@ static const struct scenario scenarios[] = {
 		.want = { PART(0, 29.7, 31), DUE(0, 2250), LEAST(0, 594000) },
 		.asked_max = 1500,
 	}, {
+		.name = "two slots: a floor does not wait for one who was asked and does not yield",
+		.load.slots = 2,
+		.load.until_ns = 60 * SIM_SECOND,
+		.load.vdev = { W(100), W(100), FLOORED(1, 20) },
+		.load.client = { BACKLOG(0, 1000000, 0), BACKLOG(1, 300000, 250),
+				 OPEN(2, 1000, 250, 50000) },
+		.want = { DUE(2, 2250) },
+		.asked_max = 100,
+	}, {
 		.name = "a floor's vdev that had the device to itself owes its floor nothing",
 		.load.until_ns = 11 * SIM_SECOND,
 		.load.vdev = { FLOORED(1, 30), MANY(1000, 10) },
