@@ -121,9 +121,9 @@ def words_of(value, unit):
 class Table:
     """Rows of promised and measured; each is a line of TAP at once."""
 
-    def __init__(self, out, backend):
+    def __init__(self, out, backend, host=None):
         self.path = os.path.join(out, f"{backend}.json")
-        self.backend, self.rows, self.failed = backend, [], 0
+        self.backend, self.host, self.rows, self.failed = backend, host, [], 0
 
     def add(self, name, promised, measured, relation="=", unit="", error_pct=0.0, passed=False,
             detail=""):
