@@ -31,7 +31,7 @@ BACKLOGGED = 0.98
 class Host:
     """Watches for times in which the machine as a whole stood still."""
 
-    STALL_S, CALM_S, PATIENCE_S = 0.02, 2, 30
+    STALL_S, CALM_S, PATIENCE_S = 0.02, 2, 15
 
     def __init__(self):
         self.stalled = time.monotonic()
