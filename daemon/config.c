@@ -161,6 +161,15 @@ static void parse_dir(struct parser *p, const char *key, const char *value, char
 		snprintf(out, PATH_MAX, "%s", value);
 }
 
+static void parse_socket(struct parser *p, const char *key, const char *value, char *out)
+{
+	if (value[0] != '/' || strlen(value) >= INFINI_CONFIG_SOCKET_BYTES)
+		report(p, p->line, "%s = \"%s\": must be an absolute path of at most %d bytes", key,
+		       value, INFINI_CONFIG_SOCKET_BYTES - 1);
+	else
+		snprintf(out, INFINI_CONFIG_SOCKET_BYTES, "%s", value);
+}
+
 static void parse_user(struct parser *p, const char *key, const char *value)
 {
 	const struct passwd *entry;
@@ -210,10 +219,14 @@ static void set_global(struct parser *p, const char *key, const char *value)
 		parse_dir(p, key, value, c->backend_dir);
 	else if (!strcmp(key, "run_dir"))
 		parse_dir(p, key, value, c->run_dir);
+	else if (!strcmp(key, "metrics_socket"))
+		parse_socket(p, key, value, c->metrics_socket);
+	else if (!strcmp(key, "metrics_port"))
+		parse_u32(p, key, value, 0, UINT16_MAX, &c->metrics_port);
 	else
 		unknown_key(p, "infinid", key,
 			    "user threads_max segment_us window idle_exit_s log_level backend_dir "
-			    "run_dir");
+			    "run_dir metrics_socket metrics_port");
 }
 
 static struct infini_config_backend *backend_slot(struct infini_config *c, const char *name)
@@ -401,6 +414,21 @@ out:
 	return ret;
 }
 
+/* What is not configured and depends on what is. False when it does not fit. */
+static bool complete(struct infini_config *config)
+{
+	static const char name[] = "/metrics.sock";
+	size_t length = strlen(config->run_dir);
+
+	if (config->metrics_socket[0])
+		return true;
+	if (length + sizeof(name) > sizeof(config->metrics_socket))
+		return false;
+	memcpy(config->metrics_socket, config->run_dir, length);
+	memcpy(config->metrics_socket + length, name, sizeof(name));
+	return true;
+}
+
 static int parse_file(struct parser *p)
 {
 	int ret = find_syntax_errors(p);
@@ -415,10 +443,12 @@ static int parse_file(struct parser *p)
 		return -ENOMEM;
 	if (ferror(p->file))
 		return -EIO;
+	if (!complete(p->config))
+		report(p, 0, "run_dir is too long for a socket in it; set metrics_socket");
 	return p->nr_problems ? -EINVAL : 0;
 }
 
-int infini_config_defaults(struct infini_config *config)
+static int set_defaults(struct infini_config *config)
 {
 	const struct passwd *entry = getpwnam("infini");
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -444,11 +474,20 @@ int infini_config_defaults(struct infini_config *config)
 	return 0;
 }
 
+int infini_config_defaults(struct infini_config *config)
+{
+	int ret = set_defaults(config);
+
+	if (!ret)
+		complete(config);
+	return ret;
+}
+
 int infini_config_load(struct infini_config *config, const char *path,
 		       infini_config_problem_fn problem, void *arg)
 {
 	struct parser *p;
-	int ret = infini_config_defaults(config);
+	int ret = set_defaults(config);
 
 	if (ret)
 		return ret;

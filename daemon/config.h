@@ -19,6 +19,7 @@
 #define INFINI_CONFIG_THREADS_MAX	1024
 #define INFINI_CONFIG_SEGMENT_MAX_US	1000000
 #define INFINI_CONFIG_IDLE_MAX_S	86400
+#define INFINI_CONFIG_SOCKET_BYTES	108	/* what fits into struct sockaddr_un */
 
 struct infini_config_backend {
 	char name[INFINI_NAME_MAX];
@@ -44,6 +45,8 @@ struct infini_config {
 	int log_level;			/* LOG_ERR .. LOG_DEBUG */
 	char backend_dir[PATH_MAX];
 	char run_dir[PATH_MAX];
+	char metrics_socket[INFINI_CONFIG_SOCKET_BYTES];
+	uint32_t metrics_port;		/* of 127.0.0.1; 0: none */
 	uint32_t nr_backends;
 	uint32_t nr_devices;
 	struct infini_config_backend backends[INFINI_CONFIG_BACKENDS_MAX];

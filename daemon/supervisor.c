@@ -10,10 +10,13 @@
 #include "clock.h"
 #include "crew.h"
 #include "log.h"
+#include "metrics.h"
+#include "metrics_http.h"
 #include "notify.h"
 #include "pidfile.h"
 #include "probe.h"
 #include "roster.h"
+#include "sample.h"
 
 #include <errno.h>
 #include <infini.h>
@@ -32,7 +35,7 @@
 /* After a worker's end the module may need a moment before it wants the next. */
 #define RESCAN_AFTER_EXIT_NS	(500 * INFINI_NS_PER_MS)
 
-enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_PROBES };
+enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_METRICS, SOURCE_PROBES };
 
 struct supervisor {
 	const struct infini_supervisor_setup *setup;
@@ -45,6 +48,7 @@ struct supervisor {
 	struct infini_admin *events;
 	struct infini_roster roster;
 	struct infini_crew crew;
+	struct infini_metrics_http *metrics;	/* NULL when it could not listen */
 	struct infini_probe probes[INFINI_CONFIG_BACKENDS_MAX];
 	unsigned int nr_probes;		/* running */
 	bool ready;
@@ -145,6 +149,59 @@ static void read_events(struct supervisor *s)
 		infini_warn("cannot read an event: %s", strerror(-ret));
 		s->rescan_ns = 0;
 	}
+}
+
+/* ---- metrics ----------------------------------------------------------------------- */
+
+static int metrics_page(bool prometheus, char **data, size_t *length, void *arg)
+{
+	struct infini_metrics_text text = { .prometheus = prometheus };
+	struct supervisor *s = arg;
+	struct infini_sample sample;
+	int ret = infini_sample_take(&sample, s->admin);
+
+	if (!ret) {
+		infini_metrics_render(&text, &sample);
+		infini_sample_free(&sample);
+		ret = infini_metrics_end(&text);
+	}
+	if (ret)
+		infini_log_limited(LOG_WARNING, "metrics: the module does not say what it counts");
+	*data = text.data;
+	*length = text.length;
+	return ret;
+}
+
+/* Without metrics the daemon still does its work. */
+static void start_metrics(struct supervisor *s)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = SOURCE_METRICS };
+	char why[256];
+
+	if (infini_metrics_http_start(&s->metrics, s->config->metrics_socket,
+				      s->config->metrics_port, metrics_page, s, why, sizeof(why)))
+		infini_err("there are no metrics: %s", why);
+	else if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, infini_metrics_http_fd(s->metrics), &event))
+		infini_err("there are no metrics: %s", strerror(errno));
+}
+
+static void run_metrics(struct supervisor *s)
+{
+	if (s->metrics)
+		infini_metrics_http_run(s->metrics);
+}
+
+static int64_t metrics_due(const struct supervisor *s)
+{
+	return s->metrics ? infini_metrics_http_next_ns(s->metrics) : INFINI_FOREVER;
+}
+
+static void stop_metrics(struct supervisor *s)
+{
+	if (s->metrics)
+		epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, infini_metrics_http_fd(s->metrics), NULL);
+	infini_metrics_http_stop(s->metrics);
+	s->metrics = NULL;
 }
 
 /* ---- devices ----------------------------------------------------------------------- */
@@ -310,6 +367,7 @@ static void reload(struct supervisor *s)
 {
 	struct infini_config *fresh = malloc(sizeof(*fresh));
 	int ret = fresh ? load_config(s->setup, fresh) : -ENOMEM;
+	bool metrics_move;
 
 	s->reload_wanted = false;
 	if (ret) {
@@ -320,11 +378,17 @@ static void reload(struct supervisor *s)
 	}
 	infini_notify("RELOADING=1\nMONOTONIC_USEC=%lld\n",
 		      (long long)(infini_clock_ns() / 1000));
+	metrics_move = !s->metrics || s->config->metrics_port != fresh->metrics_port ||
+		       strcmp(s->config->metrics_socket, fresh->metrics_socket);
 	*s->config = *fresh;
 	free(fresh);
 	infini_log_level(s->config->log_level);
 	infini_notice("configuration read again; running workers keep what they started with");
 	s->reloading = true;
+	if (metrics_move) {
+		stop_metrics(s);
+		start_metrics(s);
+	}
 	infini_roster_filter(&s->roster, s->config);
 	start_probes(s);
 }
@@ -377,16 +441,27 @@ static int wait_and_handle(struct supervisor *s, int64_t due_ns)
 			read_signals(s);
 		else if (source == SOURCE_EVENTS)
 			read_events(s);
+		else if (source == SOURCE_METRICS)
+			run_metrics(s);
 		else
 			read_probe(s, &s->probes[source - SOURCE_PROBES]);
 	}
 	return 0;
 }
 
+static int64_t next_due(const struct supervisor *s)
+{
+	int64_t due = infini_crew_next_ns(&s->crew);
+	int64_t metrics = metrics_due(s);
+
+	if (s->rescan_ns < due)
+		due = s->rescan_ns;
+	return metrics < due ? metrics : due;
+}
+
 static int serve(struct supervisor *s)
 {
 	uint32_t running = 0;
-	int64_t due;
 	int ret;
 
 	while (!s->stopping) {
@@ -394,6 +469,8 @@ static int serve(struct supervisor *s)
 			reload(s);
 		if (s->rescan_ns <= infini_clock_ns())
 			rescan(s);
+		if (metrics_due(s) <= infini_clock_ns())
+			run_metrics(s);
 		infini_crew_start_due(&s->crew, &s->roster, s->config);
 		if (s->crew.nr_running != running) {
 			running = s->crew.nr_running;
@@ -401,10 +478,7 @@ static int serve(struct supervisor *s)
 				s->rescan_ns = next_rescan(s);
 			tell_status(s);
 		}
-		due = infini_crew_next_ns(&s->crew);
-		if (s->rescan_ns < due)
-			due = s->rescan_ns;
-		ret = wait_and_handle(s, due);
+		ret = wait_and_handle(s, next_due(s));
 		if (ret) {
 			infini_err("the supervisor's loop failed: %s", strerror(-ret));
 			return ret;
@@ -527,6 +601,7 @@ static int open_loop(struct supervisor *s)
 static void close_all(struct supervisor *s)
 {
 	stop_probes(s);
+	stop_metrics(s);
 	infini_crew_clear(&s->crew);
 	infini_roster_clear(&s->roster);
 	if (s->epoll_fd >= 0)
@@ -566,6 +641,7 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 	if (!ret) {
 		if (s->config->user_is_fallback)
 			infini_notice("there is no user \"infini\": workers run as nobody");
+		start_metrics(s);
 		start_probes(s);
 		ret = serve(s);
 		stop_workers(s);

@@ -55,6 +55,8 @@ static void empty_file_means_defaults(void **state)
 	assert_int_equal(problems.count, 0);
 	assert_string_equal(config.backend_dir, "/usr/local/lib/infini");
 	assert_string_equal(config.run_dir, "/run/infini");
+	assert_string_equal(config.metrics_socket, "/run/infini/metrics.sock");
+	assert_int_equal(config.metrics_port, 0);
 	assert_int_equal(config.threads_max, sysconf(_SC_NPROCESSORS_ONLN));
 	assert_int_equal(config.segment_us, 400);
 	assert_int_equal(config.window, 1);
@@ -80,6 +82,7 @@ static void full_file_is_understood(void **state)
 			      "log_level = debug\n"
 			      "backend_dir = /opt/backends\n"
 			      "run_dir = /tmp/run\n"
+			      "metrics_port = 9464\n"
 			      "[backend null]\n"
 			      "enabled = Yes\n"
 			      "[backend ggml]\n"
@@ -96,6 +99,9 @@ static void full_file_is_understood(void **state)
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	assert_string_equal(config.backend_dir, "/opt/backends");
 	assert_string_equal(config.run_dir, "/tmp/run");
+	/* It follows the folder unless it is configured. */
+	assert_string_equal(config.metrics_socket, "/tmp/run/metrics.sock");
+	assert_int_equal(config.metrics_port, 9464);
 	assert_true(infini_config_backend_find(&config, "null")->enabled);
 	assert_false(infini_config_backend_find(&config, "ggml")->enabled);
 	assert_int_equal(infini_config_device_find(&config, "cpu0")->memory_bytes, 6ULL << 30);
@@ -184,7 +190,7 @@ static const struct {
 	  ":3: [backends] is no section; there are [infinid], [backend NAME] and [device NAME]\n" },
 	{ "an unknown key", "[infinid]\ncolour = red\n",
 	  ":2: [infinid] has no key \"colour\"; it knows: user threads_max segment_us window "
-	  "idle_exit_s log_level backend_dir run_dir\n" },
+	  "idle_exit_s log_level backend_dir run_dir metrics_socket metrics_port\n" },
 	{ "an unknown key of a backend", "[backend null]\nspeed = 1\n",
 	  ":2: [backend null] has no key \"speed\"; it knows: enabled devices\n" },
 	{ "an unknown key of a device", "[device cpu0]\nsize = 1\n",
@@ -211,6 +217,10 @@ static const struct {
 	  ":2: log_level = \"7\": must be error, warning, notice, info or debug\n" },
 	{ "a relative path", "[infinid]\nbackend_dir = lib\n",
 	  ":2: backend_dir = \"lib\": must be an absolute path\n" },
+	{ "a port that is none", "[infinid]\nmetrics_port = 65536\n",
+	  ":2: metrics_port = \"65536\": must be a number from 0 to 65535\n" },
+	{ "a relative socket", "[infinid]\nmetrics_socket = sock\n",
+	  ":2: metrics_socket = \"sock\": must be an absolute path of at most 107 bytes\n" },
 	{ "a user that is not there", "[infinid]\nuser = no-such-user\n",
 	  ":2: user = \"no-such-user\": there is no such user; make one with \"useradd --system "
 	  "no-such-user\"\n" },

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What infinid tells a monitoring system: families with a value per vdev or device. */
+#include "metrics.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#ifndef INFINI_VERSION
+#define INFINI_VERSION	"0.1"
+#endif
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define ONE		1ull
+#define PER_MILLION	1000000ull
+#define NANOSECONDS	1000000000ull
+
+/* A family with one value per vdev or device, taken from a member of its struct. */
+struct member_family {
+	struct infini_metric_family family;
+	size_t offset;
+	size_t bytes;			/* of the member: 1, 4 or 8 */
+	uint64_t scale;
+};
+
+#define MEMBER(_struct, _member, _name, _type, _unit, _scale, _help) {		\
+	.family = { (_name), INFINI_METRIC_##_type, (_unit), (_help) },		\
+	.offset = offsetof(_struct, _member),					\
+	.bytes = sizeof(((_struct *)0)->_member),				\
+	.scale = (_scale) }
+#define VDEV(_member, _name, _type, _unit, _scale, _help) \
+	MEMBER(struct infini_admin_vdev, _member, "infini_vdev_" _name, _type, _unit, _scale, _help)
+#define DEVICE(_member, _name, _type, _unit, _scale, _help) \
+	MEMBER(struct infini_admin_device, _member, "infini_device_" _name, _type, _unit, _scale, \
+	       _help)
+
+static const struct member_family vdev_families[] = {
+	VDEV(stats.tokens_evaluated, "evaluated_tokens", COUNTER, "tokens", ONE,
+	     "Tokens evaluated, those of prompts included."),
+	VDEV(stats.tokens_generated, "generated_tokens", COUNTER, "tokens", ONE,
+	     "Tokens generated."),
+	VDEV(stats.jobs_submitted, "submitted_jobs", COUNTER, "jobs", ONE,
+	     "Jobs submitted by clients."),
+	VDEV(stats.dispatches, "dispatches", COUNTER, NULL, ONE,
+	     "Jobs handed to the device, again after each preemption."),
+	VDEV(stats.preemptions, "preemptions", COUNTER, NULL, ONE,
+	     "Jobs that gave the device up before their end."),
+	VDEV(stats.occupancy_ns, "occupancy_seconds", COUNTER, "seconds", NANOSECONDS,
+	     "Time for which the vdev held a slot of its device."),
+	VDEV(stats.runnable_ns, "runnable_seconds", COUNTER, "seconds", NANOSECONDS,
+	     "Time for which the vdev had work, running or not."),
+	VDEV(stats.throttled_ns, "throttled_seconds", COUNTER, "seconds", NANOSECONDS,
+	     "Time for which a cap or a token rate kept the vdev from running."),
+	VDEV(stats.throttles, "throttles", COUNTER, NULL, ONE,
+	     "How often a cap or a token rate began to keep the vdev from running."),
+	VDEV(stats.bytes_in, "input_bytes", COUNTER, "bytes", ONE,
+	     "Bytes copied from clients to the device."),
+	VDEV(stats.bytes_out, "output_bytes", COUNTER, "bytes", ONE,
+	     "Bytes copied from the device to clients."),
+	VDEV(stats.memory_used_bytes, "memory_used_bytes", GAUGE, "bytes", ONE,
+	     "Device memory in use."),
+	VDEV(memory_limit_bytes, "memory_limit_bytes", GAUGE, "bytes", ONE,
+	     "Device memory that the vdev may use."),
+	VDEV(stats.memory_failed, "refused_allocations", COUNTER, NULL, ONE,
+	     "Allocations refused by the limit or for lack of room on the device."),
+	VDEV(stats.clients, "clients", GAUGE, NULL, ONE, "Processes that have the vdev open."),
+	VDEV(stats.executor_generation, "executors", COUNTER, NULL, ONE,
+	     "Workers that have served the vdev so far."),
+	VDEV(weight, "weight", GAUGE, NULL, ONE, "Share among the vdevs of its class."),
+	VDEV(cap_ppm, "cap_ratio", GAUGE, "ratio", PER_MILLION,
+	     "Most of the device's time that the vdev may have; 1 for no cap."),
+	VDEV(floor_ppm, "floor_ratio", GAUGE, "ratio", PER_MILLION,
+	     "Least of the device's time that the vdev is promised; 0 for none."),
+};
+
+static const struct member_family device_families[] = {
+	DEVICE(online, "online", GAUGE, NULL, ONE, "1 while a daemon serves the device."),
+	DEVICE(slots, "slots", GAUGE, NULL, ONE, "Vdevs that can run at once."),
+	DEVICE(nr_vdevs, "vdevs", GAUGE, NULL, ONE, "Vdevs of the device."),
+	DEVICE(occupancy_ns, "occupancy_seconds", COUNTER, "seconds", NANOSECONDS,
+	       "Time for which vdevs held slots, those deleted since included."),
+	DEVICE(memory_bytes, "memory_bytes", GAUGE, "bytes", ONE, "Memory that vdevs can have."),
+	DEVICE(memory_promised_bytes, "memory_promised_bytes", GAUGE, "bytes", ONE,
+	       "Sum of the limits of the device's vdevs."),
+	DEVICE(memory_used_bytes, "memory_used_bytes", GAUGE, "bytes", ONE,
+	       "Memory in use by the device's vdevs."),
+	DEVICE(floors_ppm, "floors_ratio", GAUGE, "ratio", PER_MILLION,
+	       "Part of the device's time that is promised to its vdevs."),
+};
+
+static uint64_t member(const void *object, const struct member_family *family)
+{
+	const char *at = (const char *)object + family->offset;
+	uint64_t value;
+	uint32_t word;
+
+	if (family->bytes == sizeof(value)) {
+		memcpy(&value, at, sizeof(value));
+		return value;
+	}
+	if (family->bytes == sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		return word;
+	}
+	return (uint8_t)*at;
+}
+
+/* ---- words ------------------------------------------------------------------------- */
+
+static const char *word(const char *const *words, size_t count, uint32_t value)
+{
+	return value < count && words[value] ? words[value] : "unknown";
+}
+
+static const char *device_class(uint32_t value)
+{
+	static const char *const words[] = {
+		[INFINI_CLASS_CPU] = "cpu",
+		[INFINI_CLASS_GPU] = "gpu",
+		[INFINI_CLASS_NPU] = "npu",
+		[INFINI_CLASS_OTHER] = "other",
+	};
+
+	return word(words, ARRAY_SIZE(words), value);
+}
+
+static const char *vdev_class(uint32_t value)
+{
+	static const char *const words[] = {
+		[INFINI_VDEV_CLASS_LATENCY] = "latency",
+		[INFINI_VDEV_CLASS_NORMAL] = "normal",
+		[INFINI_VDEV_CLASS_BATCH] = "batch",
+	};
+
+	return word(words, ARRAY_SIZE(words), value);
+}
+
+/* ---- vdevs ------------------------------------------------------------------------- */
+
+/* What every value of a vdev is labelled with; a caller may put one more behind. */
+struct labels {
+	struct infini_metric_label list[6];
+};
+
+static struct labels vdev_labels(const struct infini_admin_vdev *vdev)
+{
+	return (struct labels){ { { "vdev", vdev->name }, { "device", vdev->device_name } } };
+}
+
+static void render_vdev_info(struct infini_metrics_text *text, const struct infini_sample *sample)
+{
+	static const struct infini_metric_family family = {
+		"infini_vdev", INFINI_METRIC_INFO, NULL, "The vdev and its class.",
+	};
+
+	infini_metrics_family(text, &family);
+	for (size_t i = 0; i < sample->nr_vdevs; i++) {
+		struct labels labels = vdev_labels(&sample->vdevs[i]);
+
+		labels.list[2].name = "class";
+		labels.list[2].value = vdev_class(sample->vdevs[i].vdev_class);
+		infini_metrics_u64(text, labels.list, 1);
+	}
+}
+
+static void render_vdev_members(struct infini_metrics_text *text,
+				const struct infini_sample *sample)
+{
+	for (size_t f = 0; f < ARRAY_SIZE(vdev_families); f++) {
+		const struct member_family *family = &vdev_families[f];
+
+		infini_metrics_family(text, &family->family);
+		for (size_t i = 0; i < sample->nr_vdevs; i++) {
+			struct labels labels = vdev_labels(&sample->vdevs[i]);
+
+			infini_metrics_scaled(text, labels.list, member(&sample->vdevs[i], family),
+					      family->scale);
+		}
+	}
+}
+
+static void render_outcome(struct infini_metrics_text *text, const struct infini_admin_vdev *vdev,
+			   const char *outcome, uint64_t jobs)
+{
+	struct labels labels = vdev_labels(vdev);
+
+	labels.list[2].name = "outcome";
+	labels.list[2].value = outcome;
+	infini_metrics_u64(text, labels.list, jobs);
+}
+
+static void render_jobs(struct infini_metrics_text *text, const struct infini_sample *sample)
+{
+	static const struct infini_metric_family family = {
+		"infini_vdev_jobs", INFINI_METRIC_COUNTER, "jobs",
+		"Jobs that ended: completed, timed_out, or failed in another way.",
+	};
+
+	infini_metrics_family(text, &family);
+	for (size_t i = 0; i < sample->nr_vdevs; i++) {
+		const struct infini_admin_vdev *vdev = &sample->vdevs[i];
+		const struct infini_vdev_stats *stats = &vdev->stats;
+
+		render_outcome(text, vdev, "completed", stats->jobs_completed);
+		render_outcome(text, vdev, "timed_out", stats->jobs_timed_out);
+		render_outcome(text, vdev, "failed", stats->jobs_failed - stats->jobs_timed_out);
+	}
+}
+
+static void render_waits(struct infini_metrics_text *text, const struct infini_sample *sample)
+{
+	static const struct infini_metric_family family = {
+		"infini_vdev_queue_wait_seconds", INFINI_METRIC_HISTOGRAM, "seconds",
+		"How long jobs waited for the device, from submission or preemption to dispatch.",
+	};
+
+	infini_metrics_family(text, &family);
+	for (size_t i = 0; i < sample->nr_vdevs; i++) {
+		const struct infini_admin_vdev *vdev = &sample->vdevs[i];
+		struct labels labels = vdev_labels(vdev);
+
+		infini_metrics_hist(text, labels.list, vdev->queue_wait_hist,
+				    vdev->stats.queue_wait_ns);
+	}
+}
+
+/* ---- devices ----------------------------------------------------------------------- */
+
+static void render_device_info(struct infini_metrics_text *text,
+			       const struct infini_sample *sample)
+{
+	static const struct infini_metric_family family = {
+		"infini_device", INFINI_METRIC_INFO, NULL, "The device, its class and its backend.",
+	};
+
+	infini_metrics_family(text, &family);
+	for (size_t i = 0; i < sample->nr_devices; i++) {
+		const struct infini_admin_device *device = &sample->devices[i];
+		const struct infini_metric_label labels[] = {
+			{ "device", device->name },
+			{ "class", device_class(device->device_class) },
+			{ "backend", device->backend },
+			{ 0 },
+		};
+
+		infini_metrics_u64(text, labels, 1);
+	}
+}
+
+static void render_device_members(struct infini_metrics_text *text,
+				  const struct infini_sample *sample)
+{
+	for (size_t f = 0; f < ARRAY_SIZE(device_families); f++) {
+		const struct member_family *family = &device_families[f];
+
+		infini_metrics_family(text, &family->family);
+		for (size_t i = 0; i < sample->nr_devices; i++) {
+			const struct infini_metric_label labels[] = {
+				{ "device", sample->devices[i].name },
+				{ 0 },
+			};
+
+			infini_metrics_scaled(text, labels, member(&sample->devices[i], family),
+					      family->scale);
+		}
+	}
+}
+
+void infini_metrics_render(struct infini_metrics_text *text, const struct infini_sample *sample)
+{
+	static const struct infini_metric_family family = {
+		"infini_build", INFINI_METRIC_INFO, NULL, "The release of infinid.",
+	};
+	static const struct infini_metric_label version[] = {
+		{ "version", INFINI_VERSION }, { 0 },
+	};
+
+	infini_metrics_family(text, &family);
+	infini_metrics_u64(text, version, 1);
+	render_device_info(text, sample);
+	render_device_members(text, sample);
+	render_vdev_info(text, sample);
+	render_vdev_members(text, sample);
+	render_jobs(text, sample);
+	render_waits(text, sample);
+}

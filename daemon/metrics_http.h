@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Answers GET /metrics, on a UNIX socket and on a port of this machine alone. */
+#ifndef INFINI_DAEMON_METRICS_HTTP_H
+#define INFINI_DAEMON_METRICS_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The path of a socket with its NUL has to fit into struct sockaddr_un. */
+#define INFINI_METRICS_SOCKET_BYTES	108
+
+struct infini_metrics_http;
+
+/*
+ * A page: *@text, which is freed with free(), and its *@length. @prometheus: in the older format.
+ * 0, or -errno for an answer that says that there is none now.
+ */
+typedef int (*infini_metrics_page_fn)(bool prometheus, char **text, size_t *length, void *arg);
+
+/*
+ * Listen on @path, which only root can connect to, and on @port of 127.0.0.1 unless it is 0.
+ * Nothing runs by itself: see infini_metrics_http_run(). 0 or -errno with a sentence in @why.
+ */
+int infini_metrics_http_start(struct infini_metrics_http **http, const char *path, uint32_t port,
+			      infini_metrics_page_fn page, void *arg, char *why, size_t why_bytes);
+
+/* Readable when there is something to do. */
+int infini_metrics_http_fd(const struct infini_metrics_http *http);
+/* When there is something to do at the latest, of CLOCK_MONOTONIC; INFINI_FOREVER for never. */
+int64_t infini_metrics_http_next_ns(const struct infini_metrics_http *http);
+/* Do it, without waiting. */
+void infini_metrics_http_run(struct infini_metrics_http *http);
+
+/* Connections are cut; the socket's name is removed. NULL is fine. */
+void infini_metrics_http_stop(struct infini_metrics_http *http);
+
+#endif /* INFINI_DAEMON_METRICS_HTTP_H */
