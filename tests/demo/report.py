@@ -4,6 +4,7 @@
 import json
 import os
 import sys
+import textwrap
 
 SHARE_TOLERANCE = 0.05
 
@@ -31,7 +32,7 @@ def main():
     os.replace(path + ".new", path)
 
     for text in report["texts"]:
-        print(f"\nvdev {text['vdev']}: {text['text'][:300]}")
+        print(f"\nvdev {text['vdev']}: {textwrap.shorten(text['text'], 300, placeholder=' ...')}")
     print(f"\nBoth vdevs backlogged for {report['seconds_backlogged']} s:\n")
     print("VDEV  WEIGHT  OCCUPANCY   TOKENS  TOKENS/S  YIELDS  WAIT-P99")
     for row in report["tenants"]:
@@ -41,6 +42,7 @@ def main():
     print()
     for name, ok in checks:
         print(f"{'ok  ' if ok else 'FAIL'}  {name}")
+    print(f"\nWhole texts and all numbers: {os.path.relpath(path)}")
     sys.exit(0 if report["pass"] else 1)
 
 
