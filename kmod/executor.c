@@ -330,6 +330,9 @@ static void infini_executor_settle_locked(struct infini_executor *executor, u64 
 
 	if (!executor->granted || !list_empty(&executor->held))
 		return;
+	/* Revoked, it may still be on the hardware: it holds the slot until it is gone. */
+	if (executor->state != INFINI_EXECUTOR_SERVING)
+		return;
 	if (executor->waiting && infini_sched_queue_pick(&vdev->sched) &&
 	    infini_sched_may_continue(&device->sched, &vdev->sched, now))
 		return;

@@ -192,6 +192,7 @@ static void timeout_unanswered(struct kunit *test, bool cancelled)
 	KUNIT_EXPECT_EQ(test, world_call(world->device_file, INFINI_IOC_EXECUTOR_CREATE, &create),
 			-EBUSY);
 	KUNIT_EXPECT_EQ(test, world_exchange(test, executor, NULL, 0, 1), -ENODEV);
+	KUNIT_EXPECT_EQ(test, world->device->sched.nr_running, 1);
 	world_detach(executor);
 	KUNIT_EXPECT_EQ(test, world->device->sched.nr_running, 0);
 	world_attach(test, world->vdev, 1, executor);
