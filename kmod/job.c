@@ -563,6 +563,8 @@ int infini_submit_ioctl(struct infini_ucmd *ucmd)
 	    cmd->jobs_stride < offsetofend(struct infini_job, request_id) ||
 	    cmd->jobs_stride > PAGE_SIZE)
 		return -EINVAL;
+	if (READ_ONCE(client->vdev->dead))
+		return -ENODEV;
 	queue = infini_queue_find(client, cmd->queue);
 	if (!queue)
 		return -ENOENT;

@@ -240,8 +240,15 @@ static void vdev_deleted(struct kunit *test)
 {
 	struct world *world = test->priv;
 	struct world_executor *executor = &world->executor;
+	struct infini_job ask = {
+		.op = INFINI_OP_ASK,
+		.program_format = 1,
+		.args = (u64)world->payload,
+		.args_bytes = PAGE_SIZE,
+	};
 	struct infini_reason reason = {};
 	u32 handle = world_queue(test, world->client_file, 8);
+	s64 used;
 
 	world_attach(test, world->vdev, 1, executor);
 	submit(test, handle, 3);
@@ -254,6 +261,10 @@ static void vdev_deleted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, world_status(world->client_file, handle, 1), -ECANCELED);
 	KUNIT_EXPECT_EQ(test, world_status(world->client_file, handle, 3), -ECANCELED);
 	KUNIT_EXPECT_EQ(test, world_submit(world->client_file, handle, &nop, 1, NULL), -ENODEV);
+	/* What was its own is promised to others now: not even a refused job keeps some of it. */
+	used = atomic64_read(&world->device->memory_used_bytes);
+	KUNIT_EXPECT_EQ(test, world_submit(world->client_file, handle, &ask, 1, NULL), -ENODEV);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&world->device->memory_used_bytes), used);
 	KUNIT_EXPECT_EQ(test, world_exchange(test, executor, NULL, 0, 1), -ENODEV);
 	KUNIT_EXPECT_EQ(test, world->device->promised_bytes, 0);
 }
