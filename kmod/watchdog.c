@@ -179,7 +179,7 @@ void infini_executor_revoke(struct infini_executor *executor)
 	if (was < INFINI_EXECUTOR_REVOKED) {
 		executor->state = INFINI_EXECUTOR_REVOKED;
 		executor->grace_until_ns = 0;
-		/* Not to be given a slot while it dies; one that it has it keeps until it is dead. */
+		/* Not to be given a slot while it dies; the one it has it keeps until then. */
 		executor->waiting = false;
 		infini_sched_vdev_online(&device->sched, &vdev->sched, false, ktime_get_ns());
 		infini_executor_raise_locked(executor);
@@ -196,7 +196,7 @@ void infini_executor_revoke(struct infini_executor *executor)
 	mutex_lock(&executor->lock);
 	infini_executor_end_held(executor, -EOWNERDEAD);
 	mutex_unlock(&executor->lock);
-	/* A process that does not die, on hardware that does not answer, must not keep them waiting. */
+	/* A process that does not die, on hardware without an answer, is not to be waited for. */
 	if (READ_ONCE(vdev->sched.nr_ready))
 		infini_vdev_expect_executor(vdev);
 }
