@@ -212,10 +212,12 @@ static void vdev_serve(struct infini_sched *s, struct infini_sched_vdev *v, u64 
 static void vdev_bound_lag(struct infini_sched *s, struct infini_sched_vdev *v)
 {
 	struct infini_sched_tier *tier = tier_of(s, v);
+	s64 limit = max_t(s64, v->synced_lag, 0);
 
 	if (tier->nr_running < 2)
 		return;
-	infini_level_forgive(&tier->level, &v->se, max_t(s64, v->synced_lag, 0));
+	v->saturated = infini_level_lag(&tier->level, &v->se) >= limit;
+	infini_level_forgive(&tier->level, &v->se, limit);
 	v->synced_lag = infini_level_lag(&tier->level, &v->se);
 }
 
@@ -569,15 +571,18 @@ static struct candidate next_up(const struct infini_sched *s, u64 now_ns)
 }
 
 /*
- * What @v, which waited, may still be owed while it runs beside others of its class: what it missed
- * by waiting, but not what piled up before, or a share larger than a slot, disturbed now and then,
- * would pile up for ever.
+ * What @v, which waited, may still be owed while it runs beside others of its class. If its last
+ * slice did not make up for anything, its share is larger than a slot: then it is what it missed by
+ * waiting, but not what was left before, or each disturbance would add to arrears without end.
  */
 static s64 lag_carried(struct infini_sched *s, const struct infini_sched_vdev *v, u64 now_ns)
 {
 	u64 missed_ns = INFINI_LEVEL_CREDIT_SLICES * v->se.slice_ns + now_ns - v->queued_ns;
+	s64 lag = infini_level_lag(&tier_of(s, v)->level, &v->se);
 
-	return min_t(s64, infini_level_lag(&tier_of(s, v)->level, &v->se),
+	if (!v->saturated)
+		return lag;
+	return min_t(s64, lag,
 		     infini_level_vtime(&v->se, min_t(u64, missed_ns, INFINI_LEVEL_DEBT_MAX_NS)));
 }
 

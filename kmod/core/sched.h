@@ -56,6 +56,7 @@
  * @granted: this slice is its floor's
  * @needed: this slice is its class's, which starved
  * @sheltered: nobody takes the slot from it before its quantum is over
+ * @saturated: being served beside others of its class makes up for nothing it is owed
  * @in_floors: @floor_node is in the tree
  * @in_throttled: @throttle_node is in the tree
  * @queued_ns: since when it waits for a slot, while it does
@@ -90,6 +91,7 @@ struct infini_sched_vdev {
 	bool granted;
 	bool needed;
 	bool sheltered;
+	bool saturated;
 	bool in_floors;
 	bool in_throttled;
 	bool has_work;
