@@ -324,6 +324,7 @@ static void job_done(struct sim *sim, struct sim_vdev *v, struct sim_client *c)
 	c->done++;
 	v->done++;
 	v->tokens += tokens;
+	v->total_tokens += tokens;
 	infini_sched_tokens(&sim->sched, &v->sched, tokens, sim->now_ns);
 	client_job_over(sim, c);
 }
@@ -426,22 +427,25 @@ static void sim_event(struct sim *sim, struct sim_event *event)
 }
 
 /* Bring counters up to now that are otherwise brought up when something changes. */
+static void vdev_settle(struct sim *sim, struct sim_vdev *v)
+{
+	vdev_watch(sim, v);
+	if (!v->window)
+		return;
+	if (v->place)
+		window_end(v->window, v->span_ns, sim->now_ns);
+	else if (v->jobs && v->sched.online)
+		window_begin(v->window, sim->now_ns);
+	v->span_ns = sim->now_ns;
+	sim_check_limits(sim, v);
+}
+
 static void sim_settle(struct sim *sim)
 {
 	u32 i;
 
-	for (i = 0; i < sim->nr_vdevs; i++) {
-		struct sim_vdev *v = sim->vdevs[i];
-
-		vdev_watch(sim, v);
-		if (!v->window)
-			continue;
-		if (v->place)
-			window_end(v->window, v->span_ns, sim->now_ns);
-		else if (v->jobs)
-			window_begin(v->window, sim->now_ns);
-		v->span_ns = sim->now_ns;
-	}
+	for (i = 0; i < sim->nr_vdevs; i++)
+		vdev_settle(sim, sim->vdevs[i]);
 }
 
 void sim_run(struct sim *sim, u64 until_ns)
@@ -562,6 +566,7 @@ struct sim_vdev *sim_vdev_add(struct sim *sim, const struct sim_vdev_spec *spec)
 
 	assert(v);
 	v->spec = *spec;
+	v->window_max = max_t(u32, spec->window, 1);
 	v->index = sim->nr_vdevs;
 	v->event.kind = SIM_EV_EXECUTOR;
 	v->next_dispatch = 1;
@@ -577,6 +582,7 @@ struct sim_client *sim_client_add(struct sim *sim, struct sim_vdev *v,
 				  const struct sim_client_spec *spec)
 {
 	struct sim_client *c = calloc(1, sizeof(*c));
+	u64 piece_ns;
 
 	assert(c);
 	c->spec = spec;
@@ -584,6 +590,11 @@ struct sim_client *sim_client_add(struct sim *sim, struct sim_vdev *v,
 	c->submit.kind = SIM_EV_SUBMIT;
 	client_queue_init(c);
 	sim_agenda_put(&sim->agenda, &c->submit, max_t(u64, spec->start_ns, sim->now_ns));
+	piece_ns = spec->job_ns + spec->job_ns * spec->spread_ppm / 1000000;
+	if (spec->segment_ns && !sim->no_yield)
+		piece_ns = min_t(u64, piece_ns, spec->segment_ns);
+	v->piece_ns = max_t(u64, v->piece_ns, piece_ns);
+	v->job_tokens = max_t(u32, v->job_tokens, max_t(u32, spec->tokens, spec->declared));
 	sim->clients = array_grow(sim->clients, sim->nr_clients, &sim->room_clients);
 	sim->clients[sim->nr_clients++] = c;
 	return c;
@@ -593,14 +604,16 @@ void sim_vdev_set(struct sim *sim, struct sim_vdev *v, const struct sim_vdev_spe
 {
 	struct infini_sched_limits limits = sim_limits(spec);
 
+	/* What was allowed before says nothing about the new limits. */
+	vdev_settle(sim, v);
 	v->spec = *spec;
+	v->window_max = max_t(u32, v->window_max, spec->window);
 	vdev_limited(sim, v);
-	infini_sched_vdev_set(&sim->sched, &v->sched, &limits, sim->now_ns);
-	/* What was allowed before says nothing about the new cap and floor. */
-	if (v->window) {
+	if (v->window)
 		window_reset(v->window, sim->now_ns);
-		v->span_ns = sim->now_ns;
-	}
+	v->set_ns = sim->now_ns;
+	v->set_tokens = v->total_tokens;
+	infini_sched_vdev_set(&sim->sched, &v->sched, &limits, sim->now_ns);
 	vdev_watch(sim, v);
 }
 

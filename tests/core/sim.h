@@ -133,6 +133,11 @@ struct sim_vdev {
 	u32 place;		/* among those that run, from 1 */
 	u64 jobs;		/* submitted and not finished */
 	u64 rest_ns;		/* when it had none last */
+	u64 piece_ns;		/* longest that its clients run without looking at the yield word */
+	u64 set_ns;		/* when its limits were last set */
+	u64 set_tokens;		/* how many it had turned over then */
+	u32 window_max;		/* jobs that its executor ever took ahead */
+	u32 job_tokens;		/* most that a job of its clients turns over */
 
 	bool waiting;		/* could run and has no slot */
 	u64 waiting_ns;		/* since when */
@@ -145,6 +150,7 @@ struct sim_vdev {
 	u64 failed;
 	u64 refused;
 	u64 tokens;
+	u64 total_tokens;	/* never forgotten */
 	u64 wait_max_ns;	/* longest that it could run and had no slot */
 	u64 due_max_ns;		/* longest that its floor was due and it had no slot */
 	u64 slice_max_ns;	/* longest slice while another vdev waited */
@@ -227,6 +233,12 @@ void sim_fault(struct sim *sim, const char *what);
 
 /* Finds fault with what must hold of the scheduler at any moment; see sim_check.c. */
 void sim_check(struct sim *sim);
+
+/* A slice of @v, at its longest, until the next one begins. */
+u64 sim_slice_max_ns(const struct sim *sim, const struct sim_vdev *v);
+
+/* Finds fault with what @v got since its limits were set: its cap, its floor, its token rate. */
+void sim_check_limits(struct sim *sim, const struct sim_vdev *v);
 
 /* A row of the table of changes has come; see workload.c. */
 void sim_change(struct sim *sim, struct sim_event *event);

@@ -88,7 +88,7 @@ static void check_vdev(struct sim *sim, const struct sim_vdev *v)
 static void check_device(struct sim *sim)
 {
 	struct sum sums[INFINI_SCHED_CLASSES] = { 0 };
-	u32 running[INFINI_SCHED_CLASSES] = { 0 };
+	u32 running[INFINI_SCHED_CLASSES] = { 0 }, granted[INFINI_SCHED_CLASSES] = { 0 };
 	u32 asked = 0, floors = 0, throttled = 0, listed = 0, i;
 	const struct infini_sched_vdev *v;
 	u64 total_ns = 0;
@@ -99,6 +99,7 @@ static void check_device(struct sim *sim)
 		sum_add(sim, &sums[v->limits.sched_class],
 			&sim->sched.tiers[v->limits.sched_class].level, &v->se);
 		running[v->limits.sched_class] += v->running;
+		granted[v->limits.sched_class] += v->granted;
 		asked += v->yield_asked;
 		floors += v->in_floors;
 		throttled += v->in_throttled;
@@ -106,7 +107,8 @@ static void check_device(struct sim *sim)
 	}
 	for (i = 0; i < INFINI_SCHED_CLASSES; i++) {
 		sum_check(sim, &sums[i], &sim->sched.tiers[i].level);
-		MUST(running[i] == sim->sched.tiers[i].nr_running,
+		MUST(running[i] == sim->sched.tiers[i].nr_running &&
+		     granted[i] == sim->sched.tiers[i].nr_granted,
 		     "a class counts its running wrong");
 	}
 	for (v = sim->sched.running; v; v = v->run_next)
@@ -143,4 +145,58 @@ void sim_check(struct sim *sim)
 	check_device(sim);
 	for (i = 0; i < sim->nr_vdevs; i++)
 		lag_measure(sim, sim->vdevs[i]);
+}
+
+/* A slice of @v, at its longest, until the next one begins. */
+u64 sim_slice_max_ns(const struct sim *sim, const struct sim_vdev *v)
+{
+	u64 pieces = sim->no_yield ? v->window_max : 1;
+
+	return v->sched.limits.quantum_ns + v->piece_ns * pieces + v->spec.handover_ns;
+}
+
+static void check_cap(struct sim *sim, const struct sim_vdev *v)
+{
+	u64 cap_ns = (u64)v->sched.limits.cap_ppm * sim->sched.slots * (WINDOW_NS / INFINI_PPM);
+
+	MUST(v->window->most_ns <= cap_ns + sim_slice_max_ns(sim, v),
+	     "a cap is exceeded over a second by more than a quantum and a segment");
+}
+
+/*
+ * What is due and not yet there: a quantum that is still filling and one that waits for its slot,
+ * while all others may have a slice before it.
+ */
+static void check_floor(struct sim *sim, const struct sim_vdev *v)
+{
+	u64 floor_ns = (u64)v->sched.limits.floor_ppm * sim->sched.slots * (WINDOW_NS / INFINI_PPM);
+	u64 late_ns = 2 * sim_slice_max_ns(sim, v);
+	u32 i;
+
+	for (i = 0; i < sim->nr_vdevs; i++)
+		late_ns += sim->vdevs[i] == v ? 0 : sim_slice_max_ns(sim, sim->vdevs[i]);
+	MUST(v->window->least_ns >= floor_ns || v->window->least_ns + late_ns >= floor_ns,
+	     "a floor is not kept over a second full of work");
+}
+
+static void check_rate(struct sim *sim, const struct sim_vdev *v)
+{
+	const struct infini_sched_limits *limits = &v->sched.limits;
+	u64 brim = limits->burst ? limits->burst : limits->rate;
+	u64 ahead = (u64)v->job_tokens * v->window_max;
+	u64 filled = (sim->now_ns - v->set_ns) / US * limits->rate / 1000000;
+
+	MUST(v->total_tokens - v->set_tokens <= brim + ahead + filled + 1,
+	     "a token rate is exceeded by more than what was under way");
+}
+
+void sim_check_limits(struct sim *sim, const struct sim_vdev *v)
+{
+	if (v->sched.limits.cap_ppm < INFINI_PPM)
+		check_cap(sim, v);
+	/* Who is held back by a limit of its own cannot have its floor. */
+	else if (v->sched.limits.floor_ppm && !v->sched.limits.rate)
+		check_floor(sim, v);
+	if (v->sched.limits.rate)
+		check_rate(sim, v);
 }

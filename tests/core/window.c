@@ -64,22 +64,39 @@ void window_work(struct window *window, u64 now_ns)
 	window->work_ns = now_ns;
 }
 
+/* The end of the first second that is known and full of work. */
+static u64 window_full_ns(const struct window *window)
+{
+	return max_t(u64, window->work_ns, window->since_ns) + WINDOW_NS;
+}
+
 void window_begin(struct window *window, u64 now_ns)
 {
-	u64 since_ns = max_t(u64, window->work_ns, window->since_ns);
-
-	if (now_ns >= since_ns + WINDOW_NS)
+	if (now_ns >= window_full_ns(window))
 		window->least_ns = min_t(u64, window->least_ns, window_sum(window, now_ns));
+}
+
+static void window_add(struct window *window, u64 start_ns, u64 end_ns)
+{
+	if (start_ns >= end_ns)
+		return;
+	if (window->nr == window->room)
+		window_grow(window);
+	*span_at(window, window->nr++) = (struct span){ start_ns, end_ns };
+	window->sum_ns += end_ns - start_ns;
 }
 
 void window_end(struct window *window, u64 start_ns, u64 now_ns)
 {
+	u64 full_ns = window_full_ns(window);
+
 	start_ns = max_t(u64, start_ns, window->since_ns);
-	if (start_ns >= now_ns)
-		return;
-	if (window->nr == window->room)
-		window_grow(window);
-	*span_at(window, window->nr++) = (struct span){ start_ns, now_ns };
-	window->sum_ns += now_ns - start_ns;
+	/* The first full second may end in the middle of it, and be the one with least. */
+	if (start_ns < full_ns && full_ns <= now_ns) {
+		window_add(window, start_ns, full_ns);
+		window_begin(window, full_ns);
+		start_ns = full_ns;
+	}
+	window_add(window, start_ns, now_ns);
 	window->most_ns = max_t(u64, window->most_ns, window_sum(window, now_ns));
 }
