@@ -10,7 +10,7 @@ static const char help_units[] =
 	"in 1000s; without a unit a size is in bytes: 512M, 1.5GiB, 2GB.\n"
 	"Times are a number and a unit: ns, us, ms, s, min: 250us, 2ms.\n"
 	"Parts of a device's time are percentages of all its slots: 20%, 12.5%; none is none.\n"
-	"Token rates are per second, evaluated and generated tokens together: 100 or 100/s.\n"
+	"Token rates are per second, each token counted once, prompts too: 100 or 100/s.\n"
 	"Modes are octal: 0660. Owners are USER or USER:GROUP, by name or number.\n"
 	"A vdev or device is named by its name, or by its id, which is all digits.\n";
 

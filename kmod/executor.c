@@ -168,10 +168,13 @@ static void infini_executor_finish_locked(struct infini_executor *executor,
 	job->result = result->value;
 	job->tokens_evaluated = max(job->tokens_evaluated, result->tokens_evaluated);
 	job->tokens_generated = max(job->tokens_generated, result->tokens_generated);
-	/* They are paid for even if nobody waits for them any more. */
+	/*
+	 * They are paid for even if nobody waits for them any more; once, since what was generated
+	 * came out of what was evaluated.
+	 */
 	if (result->state == INFINI_RESULT_DONE && !result->status)
 		infini_sched_tokens(&executor->vdev->device->sched, &executor->vdev->sched,
-				    (u64)job->tokens_evaluated + job->tokens_generated, now);
+				    max(job->tokens_evaluated, job->tokens_generated), now);
 	infini_job_end_locked(job, status, now, wakeups);
 }
 

@@ -312,7 +312,7 @@ static void over_the_rate(void)
 	job.tokens_generated = 1000;
 	CHECK_ERR(submit_nowait(&job, queue), 0);
 	CHECK_ERR(wait_for(world.client, queue, 1, INFINI_FOREVER, &status), 0);
-	/* The burst is a second's: the job turns over 1003 tokens, and what came before is free. */
+	/* The burst is a second's: the job turns over 1000 tokens, and what came before is free. */
 	CHECK_ERR(set_u64(INFINI_A_VDEV_TOKENS_PER_S, 1), 0);
 	CHECK_ERR(submit_nowait(&job, queue), 0);
 	CHECK_ERR(wait_for(world.client, queue, 2, INFINI_FOREVER, &status), 0);

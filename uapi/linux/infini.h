@@ -194,7 +194,7 @@ struct infini_memory_kind {
  * @cap_ppm: out: most of the device's time that the vdev gets, in millionths; 1000000 for no cap
  * @floor_ppm: out: least that it gets while it has work; 0 for none
  * @pad: out: 0
- * @tokens_per_s: out: evaluated and generated together; 0 for no limit
+ * @tokens_per_s: out: of each job the larger of evaluated and generated; 0 for no limit
  * @token_burst: out: tokens beyond the rate after a pause; 0 for one second's
  */
 struct infini_vdev_info {
