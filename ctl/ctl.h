@@ -50,6 +50,7 @@ extern const struct infini_command infini_vdev_delete_command;
 extern const struct infini_command infini_vdev_list_command;
 extern const struct infini_command infini_vdev_show_command;
 extern const struct infini_command infini_stats_command;
+extern const struct infini_command infini_bill_command;
 extern const struct infini_command infini_events_command;
 extern const struct infini_command infini_help_command;
 extern const struct infini_command *const infini_commands[];

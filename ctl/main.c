@@ -14,6 +14,7 @@ const struct infini_command *const infini_commands[] = {
 	&infini_vdev_list_command,
 	&infini_vdev_show_command,
 	&infini_stats_command,
+	&infini_bill_command,
 	&infini_events_command,
 	&infini_help_command,
 	NULL

@@ -133,6 +133,54 @@ bad:
 	       value);
 }
 
+/* A price such as 0.31 in millionths. */
+static void parse_price(struct parser *p, const char *key, const char *value, uint64_t *out)
+{
+	static const char digits[] = "0123456789";
+	size_t whole = strspn(value, digits), more = 0;
+	const char *c = value + whole;
+	uint64_t price = 0;
+
+	if (*c == '.')
+		more = strspn(++c, digits);
+	if (!whole || whole > 9 || more > 6 || c[more] || (c > value + whole && !more)) {
+		report(p, p->line, "%s = \"%s\": must be a price such as 0.31, with at most six "
+		       "decimals", key, value);
+		return;
+	}
+	for (size_t i = 0; i < whole; i++)
+		price = price * 10 + (uint64_t)(value[i] - '0');
+	for (size_t i = 0; i < 6; i++)
+		price = price * 10 + (i < more ? (uint64_t)(c[i] - '0') : 0);
+	*out = price;
+}
+
+static void parse_currency(struct parser *p, const char *key, const char *value)
+{
+	size_t length = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+	if (length != 3 || value[length])
+		report(p, p->line, "%s = \"%s\": must be three letters such as EUR", key, value);
+	else
+		memcpy(p->config->tariff.currency, value, length + 1);
+}
+
+/* As lspci -D prints it: domain:bus:device.function in hexadecimal. */
+static void parse_pci(struct parser *p, const char *key, const char *value, char *out)
+{
+	static const char form[] = "xxxx:xx:xx.x";
+	size_t i = 0;
+
+	while (form[i] && (form[i] == 'x' ? strchr("0123456789abcdef", value[i]) && value[i] :
+					    value[i] == form[i]))
+		i++;
+	if (form[i] || value[i])
+		report(p, p->line, "%s = \"%s\": must be an address such as 0000:03:00.0 (lspci "
+		       "-D)", key, value);
+	else
+		memcpy(out, value, sizeof(form));
+}
+
 static void parse_level(struct parser *p, const char *key, const char *value, int *out)
 {
 	static const struct {
@@ -219,6 +267,10 @@ static void set_global(struct parser *p, const char *key, const char *value)
 		parse_dir(p, key, value, c->backend_dir);
 	else if (!strcmp(key, "run_dir"))
 		parse_dir(p, key, value, c->run_dir);
+	else if (!strcmp(key, "ledger"))
+		parse_dir(p, key, value, c->ledger);
+	else if (!strcmp(key, "ledger_interval_s"))
+		parse_u32(p, key, value, 1, INFINI_CONFIG_LEDGER_MAX_S, &c->ledger_interval_s);
 	else if (!strcmp(key, "metrics_socket"))
 		parse_socket(p, key, value, c->metrics_socket);
 	else if (!strcmp(key, "metrics_port"))
@@ -226,7 +278,21 @@ static void set_global(struct parser *p, const char *key, const char *value)
 	else
 		unknown_key(p, "infinid", key,
 			    "user threads_max segment_us window idle_exit_s log_level backend_dir "
-			    "run_dir metrics_socket metrics_port");
+			    "run_dir ledger ledger_interval_s metrics_socket metrics_port");
+}
+
+static void set_tariff(struct parser *p, const char *key, const char *value)
+{
+	struct infini_config_tariff *tariff = &p->config->tariff;
+
+	if (!strcmp(key, "currency"))
+		parse_currency(p, key, value);
+	else if (!strcmp(key, "per_kwh"))
+		parse_price(p, key, value, &tariff->per_kwh);
+	else if (!strcmp(key, "per_million_tokens"))
+		parse_price(p, key, value, &tariff->per_million_tokens);
+	else
+		unknown_key(p, "tariff", key, "currency per_kwh per_million_tokens");
 }
 
 static struct infini_config_backend *backend_slot(struct infini_config *c, const char *name)
@@ -286,8 +352,10 @@ static void set_device(struct parser *p, const char *section, const char *name, 
 		parse_bytes(p, key, value, &device->memory_bytes);
 	else if (!strcmp(key, "slots"))
 		parse_u32(p, key, value, 1, 64, &device->slots);
+	else if (!strcmp(key, "pci"))
+		parse_pci(p, key, value, device->pci);
 	else
-		unknown_key(p, section, key, "memory slots");
+		unknown_key(p, section, key, "memory slots pci");
 }
 
 /* "backend ggml" -> the name, when @kind is its first word. */
@@ -335,15 +403,17 @@ static int handle(void *arg, const char *section, const char *key, const char *v
 	else if (name && !infini_config_name_valid(name))
 		report(p, p->line, "[%s]: a name is 1 to %d of A-Z a-z 0-9 . _ -", section,
 		       INFINI_NAME_MAX - 1);
-	else if (!name && strcmp(section, "infinid"))
-		report(p, p->line, "[%s] is no section; there are [infinid], [backend NAME] and "
-		       "[device NAME]", section);
+	else if (!name && strcmp(section, "infinid") && strcmp(section, "tariff"))
+		report(p, p->line, "[%s] is no section; there are [infinid], [tariff], [backend "
+		       "NAME] and [device NAME]", section);
 	else if (!first_time(p, section, key))
 		return 1;
 	else if (backend)
 		set_backend(p, section, backend, key, value);
 	else if (device)
 		set_device(p, section, device, key, value);
+	else if (!strcmp(section, "tariff"))
+		set_tariff(p, key, value);
 	else
 		set_global(p, key, value);
 	return 1;
@@ -443,6 +513,9 @@ static int parse_file(struct parser *p)
 		return -ENOMEM;
 	if (ferror(p->file))
 		return -EIO;
+	if ((p->config->tariff.per_kwh || p->config->tariff.per_million_tokens) &&
+	    !p->config->tariff.currency[0])
+		report(p, 0, "[tariff] has prices and no currency");
 	if (!complete(p->config))
 		report(p, 0, "run_dir is too long for a socket in it; set metrics_socket");
 	return p->nr_problems ? -EINVAL : 0;
@@ -470,6 +543,8 @@ static int set_defaults(struct infini_config *config)
 	config->log_level = LOG_INFO;
 	snprintf(config->backend_dir, sizeof(config->backend_dir), "%s", INFINI_BACKEND_DIR);
 	snprintf(config->run_dir, sizeof(config->run_dir), "/run/infini");
+	snprintf(config->ledger, sizeof(config->ledger), INFINI_CONFIG_LEDGER);
+	config->ledger_interval_s = 10;
 	backend_slot(config, "ggml")->enabled = true;
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #define INFINI_CONFIG_PATH		"/etc/infini/infinid.conf"
+#define INFINI_CONFIG_LEDGER		"/var/lib/infini/ledger.db"
 #define INFINI_CONFIG_BACKENDS_MAX	16
 #define INFINI_CONFIG_DEVICES_MAX	64
 #define INFINI_CONFIG_DEVICES_BYTES	512	/* a backend's list of patterns */
@@ -19,6 +20,9 @@
 #define INFINI_CONFIG_THREADS_MAX	1024
 #define INFINI_CONFIG_SEGMENT_MAX_US	1000000
 #define INFINI_CONFIG_IDLE_MAX_S	86400
+#define INFINI_CONFIG_LEDGER_MAX_S	3600
+#define INFINI_CONFIG_PCI_BYTES		16
+#define INFINI_CONFIG_CURRENCY_BYTES	8
 #define INFINI_CONFIG_SOCKET_BYTES	108	/* what fits into struct sockaddr_un */
 
 struct infini_config_backend {
@@ -31,6 +35,14 @@ struct infini_config_device {
 	char name[INFINI_NAME_MAX];
 	uint64_t memory_bytes;		/* 0: what the backend says */
 	uint32_t slots;			/* 0: what the backend says */
+	char pci[INFINI_CONFIG_PCI_BYTES];	/* where its energy is measured, or "" */
+};
+
+/* Prices in millionths of the currency. */
+struct infini_config_tariff {
+	char currency[INFINI_CONFIG_CURRENCY_BYTES];
+	uint64_t per_kwh;
+	uint64_t per_million_tokens;
 };
 
 struct infini_config {
@@ -45,6 +57,9 @@ struct infini_config {
 	int log_level;			/* LOG_ERR .. LOG_DEBUG */
 	char backend_dir[PATH_MAX];
 	char run_dir[PATH_MAX];
+	char ledger[PATH_MAX];
+	uint32_t ledger_interval_s;
+	struct infini_config_tariff tariff;
 	char metrics_socket[INFINI_CONFIG_SOCKET_BYTES];
 	uint32_t metrics_port;		/* of 127.0.0.1; 0: none */
 	uint32_t nr_backends;

@@ -265,7 +265,30 @@ static void render_device_members(struct infini_metrics_text *text,
 	}
 }
 
-void infini_metrics_render(struct infini_metrics_text *text, const struct infini_sample *sample)
+/* A device that nothing measures has no value here. */
+static void render_energy(struct infini_metrics_text *text, const struct infini_energy *energy)
+{
+	static const struct infini_metric_family family = {
+		"infini_device_energy_joules", INFINI_METRIC_COUNTER, "joules",
+		"Energy used by the device since infinid started.",
+	};
+
+	if (energy->nr_meters)
+		infini_metrics_family(text, &family);
+	for (uint32_t i = 0; i < energy->nr_meters; i++) {
+		const struct infini_energy_meter *meter = &energy->meters[i];
+		const struct infini_metric_label labels[] = {
+			{ "device", meter->device },
+			{ "source", meter->ops->name },
+			{ 0 },
+		};
+
+		infini_metrics_scaled(text, labels, meter->total_uj, PER_MILLION);
+	}
+}
+
+void infini_metrics_render(struct infini_metrics_text *text, const struct infini_sample *sample,
+			   const struct infini_energy *energy)
 {
 	static const struct infini_metric_family family = {
 		"infini_build", INFINI_METRIC_INFO, NULL, "The release of infinid.",
@@ -278,6 +301,7 @@ void infini_metrics_render(struct infini_metrics_text *text, const struct infini
 	infini_metrics_u64(text, version, 1);
 	render_device_info(text, sample);
 	render_device_members(text, sample);
+	render_energy(text, energy);
 	render_vdev_info(text, sample);
 	render_vdev_members(text, sample);
 	render_jobs(text, sample);

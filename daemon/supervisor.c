@@ -9,6 +9,8 @@
 
 #include "clock.h"
 #include "crew.h"
+#include "energy.h"
+#include "ledger.h"
 #include "log.h"
 #include "metrics.h"
 #include "metrics_http.h"
@@ -28,6 +30,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* After SIGTERM a worker has this long to give its job back. */
@@ -49,6 +52,10 @@ struct supervisor {
 	struct infini_roster roster;
 	struct infini_crew crew;
 	struct infini_metrics_http *metrics;	/* NULL when it could not listen */
+	struct infini_energy energy;
+	struct infini_ledger *ledger;		/* NULL when it could not be opened */
+	int64_t ledger_ns;		/* when an interval ends */
+	char epoch[INFINI_LEDGER_EPOCH_BYTES];
 	struct infini_probe probes[INFINI_CONFIG_BACKENDS_MAX];
 	unsigned int nr_probes;		/* running */
 	bool ready;
@@ -151,6 +158,38 @@ static void read_events(struct supervisor *s)
 	}
 }
 
+/* ---- energy ------------------------------------------------------------------------ */
+
+static void add_meter(struct supervisor *s, const char *device, uint32_t device_class)
+{
+	static const struct infini_energy_where where = {
+		.sysfs = "/sys", .nvml = "libnvidia-ml.so.1",
+	};
+	const struct infini_config_device *config = infini_config_device_find(s->config, device);
+	const struct infini_energy_meter *meter;
+	char why[128];
+
+	if (infini_energy_find(&s->energy, device))
+		return;
+	meter = infini_energy_add(&s->energy, &where, device, device_class,
+				  config ? config->pci : "", why, sizeof(why));
+	if (meter)
+		infini_info("device %s: energy is read from %s", device, meter->ops->name);
+	else
+		infini_info("device %s: no energy reading: %s", device, why);
+}
+
+static void read_energy(struct supervisor *s)
+{
+	for (uint32_t i = 0; i < s->energy.nr_meters; i++) {
+		struct infini_energy_meter *meter = &s->energy.meters[i];
+		bool failed = meter->failing;
+
+		if (infini_energy_read(meter) && !failed)
+			infini_warn("device %s: its energy cannot be read now", meter->device);
+	}
+}
+
 /* ---- metrics ----------------------------------------------------------------------- */
 
 static int metrics_page(bool prometheus, char **data, size_t *length, void *arg)
@@ -161,7 +200,8 @@ static int metrics_page(bool prometheus, char **data, size_t *length, void *arg)
 	int ret = infini_sample_take(&sample, s->admin);
 
 	if (!ret) {
-		infini_metrics_render(&text, &sample);
+		read_energy(s);
+		infini_metrics_render(&text, &sample, &s->energy);
 		infini_sample_free(&sample);
 		ret = infini_metrics_end(&text);
 	}
@@ -204,7 +244,61 @@ static void stop_metrics(struct supervisor *s)
 	s->metrics = NULL;
 }
 
+/* ---- the ledger -------------------------------------------------------------------- */
+
+/* Without it the daemon still does its work. */
+static void open_ledger(struct supervisor *s)
+{
+	char why[256];
+	int ret = infini_ledger_epoch("/proc", "/sys", s->epoch, sizeof(s->epoch));
+
+	s->ledger_ns = INFINI_FOREVER;
+	if (ret) {
+		infini_err("there is no ledger: the module cannot be told apart: %s", strerror(-ret));
+		return;
+	}
+	if (infini_ledger_open(&s->ledger, s->config->ledger, why, sizeof(why)))
+		infini_err("there is no ledger: %s: %s", s->config->ledger, why);
+	else
+		s->ledger_ns = infini_clock_ns();
+}
+
+/* What fails now is entered at the end of the next interval. */
+static void enter_interval(struct supervisor *s)
+{
+	struct infini_sample sample;
+	struct infini_ledger_interval interval = {
+		.time_s = time(NULL),
+		.epoch = s->epoch,
+		.tariff = &s->config->tariff,
+		.sample = &sample,
+		.energy = &s->energy,
+	};
+	char why[256], message[320];
+
+	if (!s->ledger)
+		return;
+	s->ledger_ns = infini_clock_ns() + s->config->ledger_interval_s * INFINI_NS_PER_S;
+	read_energy(s);
+	if (infini_sample_take(&sample, s->admin)) {
+		infini_log_limited(LOG_WARNING, "ledger: the module does not say what it counts");
+		return;
+	}
+	if (infini_ledger_enter(s->ledger, &interval, why, sizeof(why))) {
+		snprintf(message, sizeof(message), "ledger: %s", why);
+		infini_log_limited(LOG_WARNING, message);
+	}
+	infini_sample_free(&sample);
+}
+
 /* ---- devices ----------------------------------------------------------------------- */
+
+static void add_device(struct supervisor *s, const char *backend,
+		       const struct infini_backend_device *device)
+{
+	if (!infini_roster_add(&s->roster, s->control_fd, s->config, backend, device))
+		add_meter(s, device->name, device->device_class);
+}
 
 static int found_device(const struct infini_backend_device *device, void *arg)
 {
@@ -220,7 +314,7 @@ static int found_device(const struct infini_backend_device *device, void *arg)
 	if (!backend || !backend->enabled)
 		return 0;
 	if (infini_config_device_allowed(backend, device->name))
-		infini_roster_add(&s->roster, s->control_fd, s->config, backend->name, device);
+		add_device(s, backend->name, device);
 	else
 		infini_info("device %s is left out, as configured", device->name);
 	return 0;
@@ -456,6 +550,8 @@ static int64_t next_due(const struct supervisor *s)
 
 	if (s->rescan_ns < due)
 		due = s->rescan_ns;
+	if (s->ledger_ns < due)
+		due = s->ledger_ns;
 	return metrics < due ? metrics : due;
 }
 
@@ -469,6 +565,8 @@ static int serve(struct supervisor *s)
 			reload(s);
 		if (s->rescan_ns <= infini_clock_ns())
 			rescan(s);
+		if (s->ledger_ns <= infini_clock_ns())
+			enter_interval(s);
 		if (metrics_due(s) <= infini_clock_ns())
 			run_metrics(s);
 		infini_crew_start_due(&s->crew, &s->roster, s->config);
@@ -602,6 +700,8 @@ static void close_all(struct supervisor *s)
 {
 	stop_probes(s);
 	stop_metrics(s);
+	infini_ledger_close(s->ledger);
+	infini_energy_clear(&s->energy);
 	infini_crew_clear(&s->crew);
 	infini_roster_clear(&s->roster);
 	if (s->epoll_fd >= 0)
@@ -642,9 +742,11 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 		if (s->config->user_is_fallback)
 			infini_notice("there is no user \"infini\": workers run as nobody");
 		start_metrics(s);
+		open_ledger(s);
 		start_probes(s);
 		ret = serve(s);
 		stop_workers(s);
+		enter_interval(s);
 	}
 	close_all(s);
 	free(s);

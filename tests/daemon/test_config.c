@@ -57,6 +57,9 @@ static void empty_file_means_defaults(void **state)
 	assert_string_equal(config.run_dir, "/run/infini");
 	assert_string_equal(config.metrics_socket, "/run/infini/metrics.sock");
 	assert_int_equal(config.metrics_port, 0);
+	assert_string_equal(config.ledger, "/var/lib/infini/ledger.db");
+	assert_int_equal(config.ledger_interval_s, 10);
+	assert_string_equal(config.tariff.currency, "");
 	assert_int_equal(config.threads_max, sysconf(_SC_NPROCESSORS_ONLN));
 	assert_int_equal(config.segment_us, 400);
 	assert_int_equal(config.window, 1);
@@ -90,7 +93,13 @@ static void full_file_is_understood(void **state)
 			      "devices = cpu0, vulkan*\n"
 			      "[device cpu0]\n"
 			      "memory = 6G\n"
-			      "slots = 2\n", &problems), 0);
+			      "slots = 2\n"
+			      "[device vulkan0]\n"
+			      "pci = 0000:03:00.0\n"
+			      "[tariff]\n"
+			      "currency = EUR\n"
+			      "per_kwh = 0.31\n"
+			      "per_million_tokens = 2\n", &problems), 0);
 	assert_string_equal(config.user, "nobody");
 	assert_false(config.user_is_fallback);
 	assert_int_equal(config.threads_max, 4);
@@ -107,6 +116,10 @@ static void full_file_is_understood(void **state)
 	assert_int_equal(infini_config_device_find(&config, "cpu0")->memory_bytes, 6ULL << 30);
 	assert_int_equal(infini_config_device_find(&config, "cpu0")->slots, 2);
 	assert_null(infini_config_device_find(&config, "cpu1"));
+	assert_string_equal(infini_config_device_find(&config, "vulkan0")->pci, "0000:03:00.0");
+	assert_string_equal(config.tariff.currency, "EUR");
+	assert_int_equal(config.tariff.per_kwh, 310000);
+	assert_int_equal(config.tariff.per_million_tokens, 2000000);
 }
 
 static const struct {
@@ -187,14 +200,14 @@ static const struct {
 	{ "a key before any section", "window = 1\n",
 	  ":1: \"window\" stands before any section; put it under [infinid]\n" },
 	{ "an unknown section", "\n[backends]\nx = 1\n",
-	  ":3: [backends] is no section; there are [infinid], [backend NAME] and [device NAME]\n" },
+	  ":3: [backends] is no section; there are [infinid], [tariff], [backend NAME] and [device NAME]\n" },
 	{ "an unknown key", "[infinid]\ncolour = red\n",
 	  ":2: [infinid] has no key \"colour\"; it knows: user threads_max segment_us window "
-	  "idle_exit_s log_level backend_dir run_dir metrics_socket metrics_port\n" },
+	  "idle_exit_s log_level backend_dir run_dir ledger ledger_interval_s metrics_socket metrics_port\n" },
 	{ "an unknown key of a backend", "[backend null]\nspeed = 1\n",
 	  ":2: [backend null] has no key \"speed\"; it knows: enabled devices\n" },
 	{ "an unknown key of a device", "[device cpu0]\nsize = 1\n",
-	  ":2: [device cpu0] has no key \"size\"; it knows: memory slots\n" },
+	  ":2: [device cpu0] has no key \"size\"; it knows: memory slots pci\n" },
 	{ "a bad name", "[device cpu 0]\nslots = 1\n",
 	  ":2: [device cpu 0]: a name is 1 to 31 of A-Z a-z 0-9 . _ -\n" },
 	{ "a path as name", "[backend ../x]\nenabled = yes\n",
@@ -217,6 +230,18 @@ static const struct {
 	  ":2: log_level = \"7\": must be error, warning, notice, info or debug\n" },
 	{ "a relative path", "[infinid]\nbackend_dir = lib\n",
 	  ":2: backend_dir = \"lib\": must be an absolute path\n" },
+	{ "a price that is none", "[tariff]\ncurrency = EUR\nper_kwh = 0,31\n",
+	  ":3: per_kwh = \"0,31\": must be a price such as 0.31, with at most six decimals\n" },
+	{ "a price without decimals behind its point", "[tariff]\ncurrency = EUR\nper_kwh = 1.\n",
+	  ":3: per_kwh = \"1.\": must be a price such as 0.31, with at most six decimals\n" },
+	{ "a price without a currency", "[tariff]\nper_kwh = 0.31\n",
+	  ": [tariff] has prices and no currency\n" },
+	{ "a currency that is none", "[tariff]\ncurrency = euros\n",
+	  ":2: currency = \"euros\": must be three letters such as EUR\n" },
+	{ "an unknown key of the tariff", "[tariff]\nprice = 1\n",
+	  ":2: [tariff] has no key \"price\"; it knows: currency per_kwh per_million_tokens\n" },
+	{ "no PCI address", "[device d]\npci = 03:00.0\n",
+	  ":2: pci = \"03:00.0\": must be an address such as 0000:03:00.0 (lspci -D)\n" },
 	{ "a port that is none", "[infinid]\nmetrics_port = 65536\n",
 	  ":2: metrics_port = \"65536\": must be a number from 0 to 65535\n" },
 	{ "a relative socket", "[infinid]\nmetrics_socket = sock\n",
@@ -229,7 +254,7 @@ static const struct {
 	{ "three mistakes at once", "[infinid]\nwindow = x\n[device d]\nmemory = big\n[y]\nz = 1\n",
 	  ":2: window = \"x\": must be a number from 1 to 8\n"
 	  ":4: memory = \"big\": must be a size such as 512M, 8G or a number of bytes\n"
-	  ":6: [y] is no section; there are [infinid], [backend NAME] and [device NAME]\n" },
+	  ":6: [y] is no section; there are [infinid], [tariff], [backend NAME] and [device NAME]\n" },
 };
 
 static void bad_files_are_explained(void **state)

@@ -25,6 +25,8 @@
 
 static char dir[] = "/tmp/infinid-metrics-XXXXXX";
 static char path[64];
+static struct infini_energy energy;
+static const struct infini_energy_ops source = { .name = "rapl" };
 
 static int page(bool prometheus, char **data, size_t *length, void *arg)
 {
@@ -34,7 +36,7 @@ static int page(bool prometheus, char **data, size_t *length, void *arg)
 
 	if (ret)
 		return ret;
-	infini_metrics_render(&text, &sample);
+	infini_metrics_render(&text, &sample, &energy);
 	infini_sample_free(&sample);
 	ret = infini_metrics_end(&text);
 	*data = text.data;
@@ -126,6 +128,28 @@ static void prometheus_text_names_values_in_heads(void **state)
 	assert_null(strstr(text, "# UNIT"));
 	assert_null(strstr(text, "# EOF"));
 	free(text);
+}
+
+static void energy_is_of_devices_that_are_measured(void **state)
+{
+	char *text;
+
+	(void)state;
+	counted_fill();
+	text = render(false);
+	assert_null(strstr(text, "joules"));
+	free(text);
+	energy.nr_meters = 1;
+	energy.meters[0].ops = &source;
+	energy.meters[0].total_uj = 12500003;
+	snprintf(energy.meters[0].device, sizeof(energy.meters[0].device), "cpu0");
+	text = render(false);
+	assert_non_null(strstr(text, "# TYPE infini_device_energy_joules counter\n"
+			       "# UNIT infini_device_energy_joules joules\n"));
+	assert_non_null(strstr(text, "infini_device_energy_joules_total{device=\"cpu0\","
+			       "source=\"rapl\"} 12.500003\n"));
+	free(text);
+	energy.nr_meters = 0;
 }
 
 static void strange_names_are_escaped(void **state)
@@ -371,6 +395,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(openmetrics_says_what_the_module_counted),
 		cmocka_unit_test(prometheus_text_names_values_in_heads),
+		cmocka_unit_test(energy_is_of_devices_that_are_measured),
 		cmocka_unit_test(strange_names_are_escaped),
 		cmocka_unit_test(number_of_lines_follows_the_number_of_vdevs),
 		cmocka_unit_test(requests_are_answered),

@@ -7,9 +7,14 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+static const struct infini_energy_ops source = { .name = "rapl" };
+
 int main(void)
 {
 	struct infini_metrics_text text = { .prometheus = true };
+	static struct infini_energy energy = {
+		.nr_meters = 1, .meters[0] = { .ops = &source, .device = "cpu0" },
+	};
 	struct infini_sample sample;
 	FILE *tool;
 	int status;
@@ -21,7 +26,7 @@ int main(void)
 	counted_fill();
 	if (infini_sample_take(&sample, NULL))
 		return 1;
-	infini_metrics_render(&text, &sample);
+	infini_metrics_render(&text, &sample, &energy);
 	infini_sample_free(&sample);
 	if (infini_metrics_end(&text))
 		return 1;
