@@ -6,6 +6,7 @@
 #	make try	CMD='...' in a virtual machine that has Infini up
 #	make check	runs the tests
 #	make shares	measures what the scheduler promises
+#	make bench-core	counts what a job costs the scheduler, with 10^2 to 10^6 queues
 #	make install	installs what was built
 #	make clean	removes build/
 #
@@ -79,6 +80,9 @@ check: ready
 shares: user
 	$(Q)tests/shares/run $(CASES)
 
+bench-core:
+	$(Q)$(MAKE) -s -C tests/core bench
+
 install: all
 	$(Q)for part in $(PARTS); do $(MAKE) $(if $(V),,-s) -C $$part install || exit 1; done
 	$(Q)install -d "$(DESTDIR)$(PREFIX)/share/doc/infini"
@@ -95,4 +99,4 @@ help:
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo try check shares install help clean
+.PHONY: all ready module user user-parts demo try check shares bench-core install help clean
