@@ -82,8 +82,9 @@ void infini_executor_raise_locked(struct infini_executor *executor)
 {
 	lockdep_assert_held(&executor->vdev->device->lock);
 	WRITE_ONCE(*executor->word, executor->next_dispatch - 1);
-	if (!list_empty(&executor->held))
-		trace_infini_job_yield(list_first_entry(&executor->held, struct infini_kjob, link));
+	if (trace_infini_job_yield_enabled() && !list_empty(&executor->held))
+		trace_infini_job_yield(list_first_entry(&executor->held, struct infini_kjob, link),
+				       ktime_get_ns());
 }
 
 /* The outcome of a job that the executor holds is settled; it ends once it is back. */
@@ -133,6 +134,7 @@ static void infini_executor_requeue_locked(struct infini_kjob *job, u64 now)
 	struct infini_queue *queue = job->queue;
 
 	infini_job_step_locked(job, INFINI_JOB_EV_PREEMPT);
+	trace_infini_job_preempt(job, now);
 	job->queued_ns = now;
 	queue->next = min(queue->next, job->seqno);
 }

@@ -252,6 +252,8 @@ struct infini_vdev {
  * @wait: one wait queue for everything a client waits for
  * @ended: jobs that ended since the last read()
  * @closing: the file is being released
+ * @pid: of the process that opened it; likewise @comm
+ * @cgroup_id: of its control group (v2) then; 0 where there are none
  * @alloc_queue: internal, for ALLOC jobs; made when first needed
  */
 struct infini_client {
@@ -272,6 +274,7 @@ struct infini_client {
 	atomic64_t ended;
 	pid_t pid;
 	char comm[TASK_COMM_LEN];
+	u64 cgroup_id;
 	struct infini_queue *alloc_queue;
 };
 
@@ -325,6 +328,7 @@ struct infini_program {
  * @data_at: where the inputs' bytes begin in @payload; likewise the offsets below
  * @dispatch: number of the present dispatch
  * @status: of a DOOMED or DONE job
+ * @submitted_ns: when it was handed in
  * @queued_ns: when it last began to wait
  * @started_ns: when it was last dispatched
  * @occupancy_ns: slot time so far
@@ -362,6 +366,7 @@ struct infini_kjob {
 	u64 dispatch;
 	int status;
 	u64 result;
+	u64 submitted_ns;
 	u64 queued_ns;
 	u64 started_ns;
 	u64 occupancy_ns;

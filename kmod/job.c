@@ -92,7 +92,7 @@ void infini_job_end_locked(struct infini_kjob *job, int status, u64 now,
 		count->bytes_in += job->bytes_in;
 		count->bytes_out += job->bytes_out;
 		if (job->tokens_evaluated || job->tokens_generated)
-			trace_infini_tokens(job);
+			trace_infini_tokens(job, now);
 	}
 	trace_infini_job_complete(job, now);
 	infini_job_drop_objects(job);
@@ -478,11 +478,12 @@ static int infini_queue_enqueue(struct infini_queue *queue, u32 nr)
 		struct infini_kjob *job = &queue->jobs[seqno % queue->depth];
 
 		job->seqno = seqno;
+		job->submitted_ns = now;
 		job->queued_ns = now;
 		infini_job_step_locked(job, INFINI_JOB_EV_SUBMIT);
 		WRITE_ONCE(queue->submitted, seqno);
 		vdev->count.jobs_submitted++;
-		trace_infini_job_submit(job);
+		trace_infini_job_submit(job, now);
 	}
 	smp_store_release(&queue->timeline->submitted, queue->submitted);
 	infini_queue_update_locked(queue, now);

@@ -13,50 +13,29 @@
 
 #include "infini.h"
 
+/* What a job's tokens say of it; known when the job is done, before that what the client said. */
+#ifndef INFINI_TRACE_PHASES
+#define INFINI_TRACE_PHASES
+enum infini_trace_phase {
+	INFINI_PHASE_OTHER	= 0,	/* copies, embeddings of nothing, foreign programs */
+	INFINI_PHASE_PROMPT	= 1,	/* more rows evaluated than generated */
+	INFINI_PHASE_GENERATE	= 2,
+};
+
+static inline u32 infini_trace_phase(u32 evaluated, u32 generated)
+{
+	if (evaluated > generated)
+		return INFINI_PHASE_PROMPT;
+	return generated ? INFINI_PHASE_GENERATE : INFINI_PHASE_OTHER;
+}
+#endif
+
+/*
+ * All events of a job have the same fields. @wait_ns: its last wait for the device; @run_ns: its
+ * last stay with the worker, 0 when it never got there; @occupancy_ns: of all its stays, charged;
+ * @total_ns: since it was submitted.
+ */
 DECLARE_EVENT_CLASS(infini_job_class,
-	TP_PROTO(struct infini_kjob *job),
-	TP_ARGS(job),
-	TP_STRUCT__entry(
-		__field(u32, device)
-		__field(u32, vdev)
-		__field(u32, client)
-		__field(u32, queue)
-		__field(u64, seqno)
-		__field(u32, op)
-		__field(s32, pid)
-		__field(u64, request)
-		__field(u64, dispatch)
-		__field(u64, segment)
-	),
-	TP_fast_assign(
-		__entry->device = job->queue->client->vdev->device->id;
-		__entry->vdev = job->queue->client->vdev->id;
-		__entry->client = job->queue->client->id;
-		__entry->queue = job->queue->handle;
-		__entry->seqno = job->seqno;
-		__entry->op = job->op;
-		__entry->pid = job->queue->client->pid;
-		__entry->request = job->request_id;
-		__entry->dispatch = job->dispatch;
-		__entry->segment = job->segment;
-	),
-	TP_printk("device=%u vdev=%u client=%u queue=%u seqno=%llu op=%u pid=%d request=%llu dispatch=%llu segment=%llu",
-		  __entry->device, __entry->vdev, __entry->client, __entry->queue,
-		  __entry->seqno, __entry->op, __entry->pid, __entry->request,
-		  __entry->dispatch, __entry->segment)
-);
-
-DEFINE_EVENT(infini_job_class, infini_job_submit,
-	TP_PROTO(struct infini_kjob *job),
-	TP_ARGS(job)
-);
-
-DEFINE_EVENT(infini_job_class, infini_job_yield,
-	TP_PROTO(struct infini_kjob *job),
-	TP_ARGS(job)
-);
-
-DECLARE_EVENT_CLASS(infini_job_time_class,
 	TP_PROTO(struct infini_kjob *job, u64 now),
 	TP_ARGS(job, now),
 	TP_STRUCT__entry(
@@ -64,74 +43,90 @@ DECLARE_EVENT_CLASS(infini_job_time_class,
 		__field(u32, vdev)
 		__field(u32, client)
 		__field(u32, queue)
-		__field(u64, seqno)
+		__field(s32, pid)
 		__field(u32, op)
 		__field(s32, status)
-		__field(u64, request)
-		__field(u64, dispatch)
-		__field(u64, wait_ns)
-		__field(u64, occupancy_ns)
-	),
-	TP_fast_assign(
-		__entry->device = job->queue->client->vdev->device->id;
-		__entry->vdev = job->queue->client->vdev->id;
-		__entry->client = job->queue->client->id;
-		__entry->queue = job->queue->handle;
-		__entry->seqno = job->seqno;
-		__entry->op = job->op;
-		__entry->status = job->status;
-		__entry->request = job->request_id;
-		__entry->dispatch = job->dispatch;
-		__entry->wait_ns = now - job->queued_ns;
-		__entry->occupancy_ns = job->occupancy_ns;
-	),
-	TP_printk("device=%u vdev=%u client=%u queue=%u seqno=%llu op=%u status=%d request=%llu dispatch=%llu wait_ns=%llu occupancy_ns=%llu",
-		  __entry->device, __entry->vdev, __entry->client, __entry->queue,
-		  __entry->seqno, __entry->op, __entry->status, __entry->request,
-		  __entry->dispatch, __entry->wait_ns, __entry->occupancy_ns)
-);
-
-/* wait_ns: since the job was queued, or preempted, last. */
-DEFINE_EVENT(infini_job_time_class, infini_job_dispatch,
-	TP_PROTO(struct infini_kjob *job, u64 now),
-	TP_ARGS(job, now)
-);
-
-/* wait_ns: since the job was queued last, its last stay in the slot included. */
-DEFINE_EVENT(infini_job_time_class, infini_job_complete,
-	TP_PROTO(struct infini_kjob *job, u64 now),
-	TP_ARGS(job, now)
-);
-
-DEFINE_EVENT(infini_job_time_class, infini_job_timeout,
-	TP_PROTO(struct infini_kjob *job, u64 now),
-	TP_ARGS(job, now)
-);
-
-TRACE_EVENT(infini_tokens,
-	TP_PROTO(struct infini_kjob *job),
-	TP_ARGS(job),
-	TP_STRUCT__entry(
-		__field(u32, vdev)
-		__field(u32, client)
-		__field(s32, pid)
+		__field(u32, phase)
 		__field(u32, evaluated)
 		__field(u32, generated)
+		__field(u64, seqno)
 		__field(u64, request)
+		__field(u64, dispatch)
+		__field(u64, segment)
+		__field(u64, cgroup)
+		__field(u64, wait_ns)
+		__field(u64, run_ns)
 		__field(u64, occupancy_ns)
+		__field(u64, total_ns)
 	),
 	TP_fast_assign(
-		__entry->vdev = job->queue->client->vdev->id;
-		__entry->client = job->queue->client->id;
-		__entry->pid = job->queue->client->pid;
+		const struct infini_client *client = job->queue->client;
+		bool ran = job->started_ns >= job->queued_ns;
+
+		__entry->device = client->vdev->device->id;
+		__entry->vdev = client->vdev->id;
+		__entry->client = client->id;
+		__entry->queue = job->queue->handle;
+		__entry->pid = client->pid;
+		__entry->op = job->op;
+		__entry->status = job->status;
+		__entry->phase = infini_trace_phase(job->tokens_evaluated, job->tokens_generated);
 		__entry->evaluated = job->tokens_evaluated;
 		__entry->generated = job->tokens_generated;
+		__entry->seqno = job->seqno;
 		__entry->request = job->request_id;
+		__entry->dispatch = job->dispatch;
+		__entry->segment = job->segment;
+		__entry->cgroup = client->cgroup_id;
+		__entry->wait_ns = (ran ? job->started_ns : now) - job->queued_ns;
+		__entry->run_ns = ran ? now - job->started_ns : 0;
 		__entry->occupancy_ns = job->occupancy_ns;
+		__entry->total_ns = now - job->submitted_ns;
 	),
-	TP_printk("vdev=%u client=%u pid=%d evaluated=%u generated=%u request=%llu occupancy_ns=%llu",
-		  __entry->vdev, __entry->client, __entry->pid, __entry->evaluated,
-		  __entry->generated, __entry->request, __entry->occupancy_ns)
+	TP_printk("device=%u vdev=%u client=%u queue=%u pid=%d op=%u status=%d phase=%u evaluated=%u generated=%u seqno=%llu request=%llu dispatch=%llu segment=%llu cgroup=%llu wait_ns=%llu run_ns=%llu occupancy_ns=%llu total_ns=%llu",
+		  __entry->device, __entry->vdev, __entry->client, __entry->queue, __entry->pid,
+		  __entry->op, __entry->status, __entry->phase, __entry->evaluated,
+		  __entry->generated, __entry->seqno, __entry->request, __entry->dispatch,
+		  __entry->segment, __entry->cgroup, __entry->wait_ns, __entry->run_ns,
+		  __entry->occupancy_ns, __entry->total_ns)
+);
+
+DEFINE_EVENT(infini_job_class, infini_job_submit,
+	TP_PROTO(struct infini_kjob *job, u64 now),
+	TP_ARGS(job, now)
+);
+
+DEFINE_EVENT(infini_job_class, infini_job_dispatch,
+	TP_PROTO(struct infini_kjob *job, u64 now),
+	TP_ARGS(job, now)
+);
+
+/* The worker is asked to give back everything; the job is the oldest that it holds. */
+DEFINE_EVENT(infini_job_class, infini_job_yield,
+	TP_PROTO(struct infini_kjob *job, u64 now),
+	TP_ARGS(job, now)
+);
+
+/* It came back unfinished and waits again. */
+DEFINE_EVENT(infini_job_class, infini_job_preempt,
+	TP_PROTO(struct infini_kjob *job, u64 now),
+	TP_ARGS(job, now)
+);
+
+DEFINE_EVENT(infini_job_class, infini_job_complete,
+	TP_PROTO(struct infini_kjob *job, u64 now),
+	TP_ARGS(job, now)
+);
+
+DEFINE_EVENT(infini_job_class, infini_job_timeout,
+	TP_PROTO(struct infini_kjob *job, u64 now),
+	TP_ARGS(job, now)
+);
+
+/* Just before the completion of a job that succeeded and carried any. */
+DEFINE_EVENT(infini_job_class, infini_tokens,
+	TP_PROTO(struct infini_kjob *job, u64 now),
+	TP_ARGS(job, now)
 );
 
 /* until_ns: when it may run again, as things stand. over_rate: it owes tokens, else its cap. */
