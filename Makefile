@@ -39,7 +39,7 @@ inside := tests/vm/chroot --
 kdir = $(shell tests/vm/fetch-kernel $(KERNEL) --print KDIR)
 endif
 
-PARTS := lib daemon ctl frontends/ggml
+PARTS := lib daemon ctl bpf frontends/ggml
 
 all: module user
 
@@ -55,7 +55,9 @@ endif
 module: ready
 	$(Q)tests/vm/build-module $(BUILD)/kmod "$(kdir)"
 
+# The userland has no clang: BPF programs are compiled here.
 user: ready
+	$(Q)$(if $(inside),$(MAKE) -C bpf objects V=$(V))
 	$(Q)$(inside) $(MAKE) user-parts V=$(V)
 
 user-parts: $(PARTS:%=part-%)
@@ -63,7 +65,7 @@ user-parts: $(PARTS:%=part-%)
 $(PARTS:%=part-%): part-%:
 	$(Q)$(MAKE) $(if $(V),,-s) -C $* all
 
-part-daemon part-ctl: part-lib
+part-daemon part-ctl part-bpf: part-lib
 
 demo: all
 	$(Q)tests/demo/run $(if $(HOST),--host) $(if $(MODEL),--model "$(MODEL)")

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * An event of a job, however it came. JOB_EVENT(lat, dispatch) { ... } makes two programs for
+ * infini_job_dispatch, lat_dispatch (typed) and lat_dispatch_tp (classic), of which the tool loads
+ * one; the body is given @e.
+ */
+#ifndef INFINI_BPF_EVENT_H
+#define INFINI_BPF_EVENT_H
+
+#include "kernel.h"
+
+/* The fields of docs/tracepoints.md, and when. */
+struct event {
+	u64 now;
+	u32 device;
+	u32 vdev;
+	u32 client;
+	u32 queue;
+	s32 pid;
+	u32 op;
+	s32 status;
+	u32 evaluated;
+	u32 generated;
+	u64 seqno;
+	u64 request;
+	u64 dispatch;
+	u64 segment;
+	u64 cgroup;
+	u64 wait_ns;
+	u64 run_ns;
+	u64 occupancy_ns;
+	u64 total_ns;
+};
+
+static __always_inline void event_typed(struct event *e, struct infini_kjob *job, u64 now)
+{
+	struct infini_queue *queue = job->queue;
+	struct infini_client *client = queue->client;
+	struct infini_vdev *vdev = client->vdev;
+	u64 queued_ns = job->queued_ns, started_ns = job->started_ns;
+	int ran = started_ns >= queued_ns;
+
+	e->now = now;
+	e->device = vdev->device->id;
+	e->vdev = vdev->id;
+	e->client = client->id;
+	e->queue = queue->handle;
+	e->pid = client->pid;
+	e->op = job->op;
+	e->status = job->status;
+	e->evaluated = job->tokens_evaluated;
+	e->generated = job->tokens_generated;
+	e->seqno = job->seqno;
+	e->request = job->request_id;
+	e->dispatch = job->dispatch;
+	e->segment = job->segment;
+	e->cgroup = client->cgroup_id;
+	e->wait_ns = (ran ? started_ns : now) - queued_ns;
+	e->run_ns = ran ? now - started_ns : 0;
+	e->occupancy_ns = job->occupancy_ns;
+	e->total_ns = now - job->submitted_ns;
+}
+
+static __always_inline void event_classic(struct event *e, const struct infini_job_entry *entry)
+{
+	e->now = bpf_ktime_get_ns();
+	e->device = entry->device;
+	e->vdev = entry->vdev;
+	e->client = entry->client;
+	e->queue = entry->queue;
+	e->pid = entry->pid;
+	e->op = entry->op;
+	e->status = entry->status;
+	e->evaluated = entry->evaluated;
+	e->generated = entry->generated;
+	e->seqno = entry->seqno;
+	e->request = entry->request;
+	e->dispatch = entry->dispatch;
+	e->segment = entry->segment;
+	e->cgroup = entry->cgroup;
+	e->wait_ns = entry->wait_ns;
+	e->run_ns = entry->run_ns;
+	e->occupancy_ns = entry->occupancy_ns;
+	e->total_ns = entry->total_ns;
+}
+
+#define INFINI_EVENT(tool, name, tracepoint)					\
+	static __always_inline void tool##_##name##_event(const struct event *e); \
+	SEC("tp_btf/" tracepoint)						\
+	int BPF_PROG(tool##_##name, struct infini_kjob *job, u64 now)		\
+	{									\
+		struct event e = {};						\
+										\
+		if (!job)							\
+			return 0;						\
+		event_typed(&e, job, now);					\
+		tool##_##name##_event(&e);					\
+		return 0;							\
+	}									\
+	SEC("tracepoint/infini/" tracepoint)					\
+	int tool##_##name##_tp(const struct infini_job_entry *entry)		\
+	{									\
+		struct event e = {};						\
+										\
+		event_classic(&e, entry);					\
+		tool##_##name##_event(&e);					\
+		return 0;							\
+	}									\
+	static __always_inline void tool##_##name##_event(const struct event *e)
+
+#define JOB_EVENT(tool, name)	INFINI_EVENT(tool, name, "infini_job_" #name)
+#define TOKENS_EVENT(tool)	INFINI_EVENT(tool, tokens, "infini_tokens")
+
+#endif /* INFINI_BPF_EVENT_H */

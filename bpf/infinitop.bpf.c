@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* infinitop: counts jobs, tokens and times of each process on each vdev. */
+#include "event.bpf.h"
+#include "stream.bpf.h"
+#include "infinitop.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct top_key);
+	__type(value, struct top_row);
+} top_rows SEC(".maps");
+
+static struct top_row nothing;
+__u64 top_lost;	/* events of processes for which top_rows had no room */
+
+static __always_inline struct top_row *row_of(const struct event *e)
+{
+	struct top_key key = {
+		.cgroup = e->cgroup,
+		.device = e->device,
+		.vdev = e->vdev,
+		.pid = e->pid,
+	};
+	struct top_row *row = bpf_map_lookup_elem(&top_rows, &key);
+
+	if (row)
+		return row;
+	bpf_map_update_elem(&top_rows, &key, &nothing, BPF_NOEXIST);
+	row = bpf_map_lookup_elem(&top_rows, &key);
+	if (!row)
+		__sync_fetch_and_add(&top_lost, 1);
+	return row;
+}
+
+static __always_inline void count(u32 *hist, u64 ns)
+{
+	u32 bucket = hist_bucket(ns);
+
+	if (bucket < HIST_BUCKETS)
+		hist[bucket]++;
+}
+
+JOB_EVENT(top, submit)
+{
+	stream_submitted(e);
+}
+
+JOB_EVENT(top, dispatch)
+{
+	struct top_row *row = row_of(e);
+
+	if (!row)
+		return;
+	row->dispatches++;
+	row->wait_ns += e->wait_ns;
+	count(row->wait, e->wait_ns);
+}
+
+JOB_EVENT(top, preempt)
+{
+	struct top_row *row = row_of(e);
+
+	if (row)
+		row->preemptions++;
+}
+
+JOB_EVENT(top, complete)
+{
+	struct top_row *row = row_of(e);
+
+	if (!row)
+		return;
+	row->jobs += !e->status;
+	row->failed += !!e->status;
+	row->occupancy_ns += e->occupancy_ns;
+}
+
+TOKENS_EVENT(top)
+{
+	struct top_row *row = row_of(e);
+	struct stream_times times;
+
+	if (!row)
+		return;
+	stream_tokens(e, &times);
+	row->evaluated += e->evaluated;
+	row->generated += e->generated;
+	if (times.ttft_ns) {
+		row->requests++;
+		count(row->ttft, times.ttft_ns);
+	}
+	if (times.itl_ns)
+		count(row->itl, times.itl_ns);
+	/* Of a prompt's last job the last row makes the first token. */
+	if (e->evaluated > e->generated)
+		row->prompt += e->evaluated - e->generated + (times.ttft_ns != 0);
+}
