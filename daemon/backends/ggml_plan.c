@@ -25,6 +25,12 @@
 #define PART_COLUMNS		32
 #define PARTS_MAX		4096
 
+/*
+ * A prompt is a long job whatever is done. Its parts may be longer, so that several threads wait for
+ * each other less often, but still shorter than the default quantum.
+ */
+#define PROMPT_SEGMENTS		4
+
 /* A launch costs a GPU some 10 us of its queue: cut at layers, and not at small ones. */
 #define SEGMENT_LAUNCHES	20
 
@@ -245,11 +251,14 @@ static bool part_of(const struct planner *p, const struct ggml_tensor *t, uint64
 		    struct infini_ggml_cut *part)
 {
 	uint64_t rows = (uint64_t)t->ne[0], columns = (uint64_t)t->ne[1], nr, across = 1;
+	uint64_t limit = p->segment_ns;
 
-	if (!p->segment_ns || cost <= p->segment_ns || t->op != GGML_OP_MUL_MAT ||
-	    t->op_params[1] || !ggml_is_matrix(t->src[0]) || !ggml_is_matrix(t->src[1]))
+	if (columns >= PART_COLUMNS)
+		limit *= PROMPT_SEGMENTS;
+	if (!limit || cost <= limit || t->op != GGML_OP_MUL_MAT || t->op_params[1] ||
+	    !ggml_is_matrix(t->src[0]) || !ggml_is_matrix(t->src[1]))
 		return false;
-	nr = (cost + p->segment_ns - 1) / p->segment_ns;
+	nr = (cost + limit - 1) / limit;
 	if (nr > PARTS_MAX)
 		nr = PARTS_MAX;
 	part->columns = (uint32_t)columns;

@@ -5,10 +5,11 @@
  *
  *	INFINI_LOOP_BACKEND	infinid-ggml.so
  *	INFINI_LOOP_DEVICE	which of its devices, "cpu0"
+ *	INFINI_LOOP_SEGMENT_US	how long a CPU segment may take, 400
  *	INFINI_LOOP_YIELD	1: every run is asked to yield after each segment
  *	INFINI_LOOP_REPORT	file that gets one line of counters at exit
- *	INFINI_LOOP_SEGMENTS	file that gets a line for each run that evaluates one token: how
- *				long each of its segments took, in nanoseconds
+ *	INFINI_LOOP_SEGMENTS	file that gets a line for each run of a language model: how many
+ *				tokens it evaluated, then how many nanoseconds each segment took
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -80,10 +81,11 @@ static void lengths_add(void)
 	lengths.began_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
-static void lengths_write(void)
+static void lengths_write(uint32_t evaluated)
 {
 	size_t i;
 
+	fprintf(lengths.file, "%u ", evaluated);
 	for (i = 0; i < lengths.nr; i++)
 		fprintf(lengths.file, "%llu%c", (unsigned long long)lengths.ns[i],
 			i + 1 < lengths.nr ? ' ' : '\n');
@@ -114,10 +116,11 @@ static void report(void)
 static void start(void)
 {
 	const char *path = getenv("INFINI_LOOP_BACKEND"), *device = getenv("INFINI_LOOP_DEVICE");
+	const char *segment = getenv("INFINI_LOOP_SEGMENT_US");
 	struct infini_backend_open open = {
 		.device = device ? device : "cpu0",
 		.threads_max = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
-		.segment_us = 400,
+		.segment_us = segment ? (uint32_t)strtoul(segment, NULL, 10) : 400,
 		.log = say,
 	};
 	void *module;
@@ -268,8 +271,8 @@ int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buff
 	}
 	if (!ret)
 		should_yield(&run);
-	if (!ret && lengths.file && run.tokens_evaluated == 1)
-		lengths_write();
+	if (!ret && lengths.file && run.tokens_evaluated)
+		lengths_write(run.tokens_evaluated);
 	total.runs++;
 	total.evaluated += run.tokens_evaluated;
 	total.generated += run.tokens_generated;
