@@ -165,7 +165,8 @@ static u64 starve_ns(const struct infini_sched_vdev *v, u64 ran_ns)
 
 /*
  * Its class does not starve so soon. Of a slice that it got because it did, what is beyond a second
- * quantum is waited for, or whoever does not yield would have the device by need.
+ * quantum while somebody wants the slot is waited for, or whoever does not yield would have the
+ * device by need.
  */
 static void tier_serve(struct infini_sched_tier *tier, const struct infini_sched_vdev *v,
 		       u64 ran_ns, u64 now_ns)
@@ -174,7 +175,7 @@ static void tier_serve(struct infini_sched_tier *tier, const struct infini_sched
 	u64 kept_from_ns = quantum_end(v) + v->se.slice_ns;
 
 	tier->served_ns = max_t(u64, tier->served_ns, min_t(u64, served_ns, now_ns));
-	if (v->needed && now_ns > kept_from_ns)
+	if (v->needed && v->yield_asked && now_ns > kept_from_ns)
 		tier->served_ns += starve_ns(v, min_t(u64, ran_ns, now_ns - kept_from_ns));
 	tier->served_ns = min_t(u64, tier->served_ns, now_ns + NEED_DEBT_NS);
 }
