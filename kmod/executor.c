@@ -280,6 +280,15 @@ static void infini_executor_dispatch_locked(struct infini_executor *executor,
 	infini_queue_update_locked(queue, now);
 }
 
+/* Has it been asked for a job that it still holds? */
+static bool infini_executor_asked_locked(const struct infini_executor *executor)
+{
+	struct infini_kjob *oldest = list_first_entry_or_null(&executor->held, struct infini_kjob,
+							      link);
+
+	return oldest && oldest->dispatch <= READ_ONCE(*executor->word);
+}
+
 /*
  * Fill the executor's window while it holds a slot. @jobs receives what was handed out, in order.
  * Payload room bounds it; the first job always fits.
@@ -293,9 +302,14 @@ static u32 infini_executor_fill_locked(struct infini_executor *executor, struct 
 	u64 used = 0;
 	u32 nr = 0;
 
-	/* A slice that should end gets no more work, so that the window can run dry. */
-	if (executor->nr_held &&
-	    !infini_sched_may_continue(&vdev->device->sched, &vdev->sched, now))
+	/*
+	 * A slice that should end gets no more work, so that the window can run dry; and what was
+	 * asked for comes back first, even if nobody waits any more: handed out now, a later job of
+	 * its queue would run before it.
+	 */
+	if (infini_executor_asked_locked(executor) ||
+	    (executor->nr_held &&
+	     !infini_sched_may_continue(&vdev->device->sched, &vdev->sched, now)))
 		return 0;
 	room = min(room, executor->window);
 	while (executor->granted && nr < room && executor->nr_held < executor->window &&

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* EXCHANGE, step by step: order, windows, yielding, late and false results, payloads. */
 #include <infini/null.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "infini.h"
@@ -199,6 +201,50 @@ static void preempted_window(void)
 	CHECK_EQ(dispatches[0].op, INFINI_OP_PROGRAM);
 	CHECK_EQ(dispatches[0].segment, 5);
 	CHECK_EQ(dispatches[1].op, INFINI_OP_NOP);
+}
+
+/* What was asked for comes back before a later job of its queue goes out. */
+static void asked_for_nobody(void)
+{
+	struct infini_dispatch dispatches[WINDOW];
+	struct infini_result result = { .dispatch = 1 };
+	struct world world;
+	struct fake *fake;
+	uint32_t queue, other_queue, other, returned;
+	int client, status;
+	pid_t process;
+
+	test_need_root();
+	world_make(&world, &(struct setup){ .executor = WORLD_BY_HAND, .window = WINDOW });
+	queue = queue_make(world.client, 4);
+	submit_one(world.client, queue, &nop);
+	submit_one(world.client, queue, &nop);
+	CHECK_EQ(hand_look(&world, dispatches, WINDOW), 2);
+
+	/* Somebody wants the slot, and goes away without having got it. */
+	other = world_vdev("other", world.device_name, 16 * MIB, 0600);
+	process = world_executor_start(&world, other, 1, &fake);
+	client = infini_vdev_open(world.control, "other", 0);
+	CHECK(client >= 0);
+	other_queue = queue_make(client, 4);
+	submit_one(client, other_queue, &nop);
+	AWAIT(*(volatile const uint64_t *)world.yield_word >= 2);
+	CHECK_ERR(destroy(client, INFINI_IOC_QUEUE_DESTROY, other_queue), 0);
+
+	submit_one(world.client, queue, &nop);
+	CHECK_ERR(hand_exchange(&world, &result, 1, dispatches, WINDOW, 0, &returned), 0);
+	CHECK_EQ(returned, 0);
+	result = (struct infini_result){ .dispatch = 2, .state = INFINI_RESULT_PREEMPTED };
+	CHECK_ERR(hand_exchange(&world, &result, 1, dispatches, WINDOW, 0, &returned), 0);
+	CHECK_EQ(returned, 2);
+	CHECK_ERR(hand_give(&world, dispatches[0].dispatch, -EIO, 0), 0);
+	CHECK_ERR(hand_give(&world, dispatches[1].dispatch, 0, 0), 0);
+	CHECK_ERR(wait_for(world.client, queue, 2, INFINI_FOREVER, &status), 0);
+	CHECK_ERR(status, -EIO);
+	CHECK_ERR(wait_for(world.client, queue, 3, INFINI_FOREVER, &status), 0);
+	CHECK_ERR(status, 0);
+	CHECK_EQ(kill(process, SIGKILL), 0);
+	CHECK_EQ(waitpid(process, &status, 0), process);
 }
 
 static void false_results(void)
@@ -488,6 +534,7 @@ static const struct test tests[] = {
 	{ "out of order, the timeline waits for the first", out_of_order },
 	{ "a preempted job goes on where it was", preempted },
 	{ "a preempted window begins again from the first", preempted_window },
+	{ "what was asked for comes back before the next goes out", asked_for_nobody },
 	{ "false results are refused", false_results },
 	{ "a result for a destroyed queue is dropped", late_result },
 	{ "the payload has bindings, inputs, outputs and arguments", payload },
