@@ -341,8 +341,8 @@ static u64 patience_ns(const struct sim *sim, const struct sim_vdev *v)
 		const struct sim_vdev *w = sim->vdevs[i];
 
 		if (w->spec.rank == v->spec.rank)
-			slices += 1 + w->spec.weight * v->spec.quantum_ns / v->spec.weight /
-				      w->spec.quantum_ns;
+			slices += 1 + w->spec.weight * v->sched.limits.quantum_ns /
+				      v->spec.weight / w->sched.limits.quantum_ns;
 	}
 	if (v->spec.rank < 1)
 		slice_ns = 3 * slice_ns + INFINI_SCHED_STARVE_NS;

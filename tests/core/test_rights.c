@@ -348,6 +348,16 @@ static const struct scenario scenarios[] = {
 		.want = { PART(0, 94, 96), PART(1, 4, 6) },
 		.asked_max = 60,
 	}, {
+		.name = "who was helped, and then had the device to itself, is helped again",
+		.load.until_ns = 3 * SIM_SECOND,
+		.load.vdev = { LATENCY(100), BATCH(100) },
+		.load.client = { { .vdev = 0, .job_ns = 40100 * US, .segment_ns = 250 * US,
+				   .period_ns = SIM_SECOND },
+				 { .vdev = 0, .job_ns = 5 * SIM_MS, .segment_ns = 250 * US,
+				   .start_ns = 2 * SIM_SECOND }, HOG(1) },
+		.want = { WAIT(1, 42500) },
+		.asked_max = 100,
+	}, {
 		.name = "a floor in a class is not what the rest of it gets",
 		.load.vdev = { LATENCY(100), { .weight = 100, .rank = -1, .floor_ppm = 300000 },
 			       BATCH(100) },
