@@ -281,7 +281,7 @@ static void infini_executor_dispatch_locked(struct infini_executor *executor,
 }
 
 /* Has it been asked for a job that it still holds? */
-static bool infini_executor_asked_locked(const struct infini_executor *executor)
+static bool infini_executor_asked_locked(struct infini_executor *executor)
 {
 	struct infini_kjob *oldest = list_first_entry_or_null(&executor->held, struct infini_kjob,
 							      link);
