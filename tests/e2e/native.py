@@ -114,7 +114,8 @@ def case_vulkan(world):
     world.daemon.stop()
     out = os.path.join(world.out, "vulkan")
     os.makedirs(out, exist_ok=True)
-    other = infini.Daemon(out, ["vulkan0"], "[backend ggml]\ndevices = vulkan0\n")
+    other = infini.Daemon(out, ["vulkan0"], "[backend ggml]\ndevices = vulkan0\n",
+                          "idle_exit_s = 2\n")
     log = os.path.join(out, "completion.log")
     command = guest.completion("-c", "128", "-b", "64", "--no-warmup", "--ignore-eos", "-ngl", "99",
                                "-lv", "4", "--log-file", log, tokens=12)
