@@ -84,6 +84,20 @@ static __always_inline void event_classic(struct event *e, const struct infini_j
 	e->total_ns = entry->total_ns;
 }
 
+/* The row of @key, made from @nothing if it is new; NULL, and one more @lost, without room. */
+static __always_inline void *row_get(void *map, const void *key, const void *nothing, u64 *lost)
+{
+	void *row = bpf_map_lookup_elem(map, key);
+
+	if (row)
+		return row;
+	bpf_map_update_elem(map, key, nothing, BPF_NOEXIST);
+	row = bpf_map_lookup_elem(map, key);
+	if (!row)
+		__sync_fetch_and_add(lost, 1);
+	return row;
+}
+
 #define INFINI_EVENT(tool, name, tracepoint)					\
 	static __always_inline void tool##_##name##_event(const struct event *e); \
 	SEC("tp_btf/" tracepoint)						\

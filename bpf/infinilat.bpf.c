@@ -27,23 +27,8 @@ __u64 lat_lost;	/* durations for which lat_rows had no room */
 static __always_inline struct lat_row *row_of(const struct event *e)
 {
 	struct lat_key key = { .cgroup = e->cgroup, .device = e->device, .vdev = e->vdev };
-	struct lat_row *row = bpf_map_lookup_elem(&lat_rows, &key);
 
-	if (row)
-		return row;
-	bpf_map_update_elem(&lat_rows, &key, &nothing, BPF_NOEXIST);
-	row = bpf_map_lookup_elem(&lat_rows, &key);
-	if (!row)
-		__sync_fetch_and_add(&lat_lost, 1);
-	return row;
-}
-
-static __always_inline void count(u32 *hist, u64 ns)
-{
-	u32 bucket = hist_bucket(ns);
-
-	if (bucket < HIST_BUCKETS)
-		hist[bucket]++;
+	return row_get(&lat_rows, &key, &nothing, &lat_lost);
 }
 
 JOB_EVENT(lat, submit)
@@ -56,7 +41,7 @@ JOB_EVENT(lat, dispatch)
 	struct lat_row *row = row_of(e);
 
 	if (row)
-		count(row->wait, e->wait_ns);
+		hist_add(row->wait, e->wait_ns);
 }
 
 JOB_EVENT(lat, yield)
@@ -78,12 +63,12 @@ static __always_inline void back(const struct event *e)
 		return;
 	row = row_of(e);
 	if (row)
-		count(row->run, e->run_ns);
+		hist_add(row->run, e->run_ns);
 	asked = bpf_map_lookup_elem(&lat_yields, &vdev);
 	if (!asked)
 		return;
 	if (row)
-		count(row->yield, e->now - *asked);
+		hist_add(row->yield, e->now - *asked);
 	bpf_map_delete_elem(&lat_yields, &vdev);
 }
 
@@ -104,7 +89,7 @@ TOKENS_EVENT(lat)
 
 	stream_tokens(e, &times);
 	if (row && times.ttft_ns)
-		count(row->ttft, times.ttft_ns);
+		hist_add(row->ttft, times.ttft_ns);
 	if (row && times.itl_ns)
-		count(row->itl, times.itl_ns);
+		hist_add(row->itl, times.itl_ns);
 }

@@ -24,23 +24,8 @@ static __always_inline struct top_row *row_of(const struct event *e)
 		.vdev = e->vdev,
 		.pid = e->pid,
 	};
-	struct top_row *row = bpf_map_lookup_elem(&top_rows, &key);
 
-	if (row)
-		return row;
-	bpf_map_update_elem(&top_rows, &key, &nothing, BPF_NOEXIST);
-	row = bpf_map_lookup_elem(&top_rows, &key);
-	if (!row)
-		__sync_fetch_and_add(&top_lost, 1);
-	return row;
-}
-
-static __always_inline void count(u32 *hist, u64 ns)
-{
-	u32 bucket = hist_bucket(ns);
-
-	if (bucket < HIST_BUCKETS)
-		hist[bucket]++;
+	return row_get(&top_rows, &key, &nothing, &top_lost);
 }
 
 JOB_EVENT(top, submit)
@@ -56,7 +41,7 @@ JOB_EVENT(top, dispatch)
 		return;
 	row->dispatches++;
 	row->wait_ns += e->wait_ns;
-	count(row->wait, e->wait_ns);
+	hist_add(row->wait, e->wait_ns);
 }
 
 JOB_EVENT(top, preempt)
@@ -90,10 +75,10 @@ TOKENS_EVENT(top)
 	row->generated += e->generated;
 	if (times.ttft_ns) {
 		row->requests++;
-		count(row->ttft, times.ttft_ns);
+		hist_add(row->ttft, times.ttft_ns);
 	}
 	if (times.itl_ns)
-		count(row->itl, times.itl_ns);
+		hist_add(row->itl, times.itl_ns);
 	/* Of a prompt's last job the last row makes the first token. */
 	if (e->evaluated > e->generated)
 		row->prompt += e->evaluated - e->generated + (times.ttft_ns != 0);
