@@ -172,13 +172,6 @@ int infini_fail_space(struct infini_ctl *ctl, const char *vdev, const char *devi
 int infini_owner_parse(struct infini_ctl *ctl, const char *text, uint32_t *uid, uint32_t *gid);
 void infini_owner_text(uint32_t uid, uint32_t gid, char *text, size_t size);
 
-/* words.c: enums as words */
-const char *infini_vdev_class_word(uint32_t vdev_class);
-const char *infini_class_word(uint32_t device_class);
-const char *infini_level_word(uint32_t level);
-const char *infini_executor_word(uint32_t executor);
-const char *infini_event_word(uint32_t type);
-
 /* signal.c */
 /* A descriptor that is readable after SIGINT or SIGTERM; -errno. */
 int infini_signals_open(void);

@@ -36,7 +36,7 @@ static int infini_device_list_table(struct infini_ctl *ctl, const struct infini_
 
 		infini_table_cell(&table, "%s", d->name);
 		infini_table_cell(&table, "%u", d->id);
-		infini_table_cell(&table, "%s", infini_class_word(d->device_class));
+		infini_table_cell(&table, "%s", infini_admin_device_class_word(d->device_class));
 		infini_table_cell(&table, "%s", d->backend);
 		infini_table_cell(&table, "%s", d->online ? "online" : "offline");
 		infini_table_cell(&table, "%s", infini_bytes_text(d->memory_bytes).s);

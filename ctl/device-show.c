@@ -22,10 +22,10 @@ static void infini_device_show_text(const struct infini_admin_device *d)
 	printf("name         %s\n", d->name);
 	printf("id           %u\n", d->id);
 	printf("description  %s\n", d->description);
-	printf("class        %s\n", infini_class_word(d->device_class));
+	printf("class        %s\n", infini_admin_device_class_word(d->device_class));
 	printf("backend      %s\n", d->backend);
 	printf("state        %s\n", d->online ? "online" : "offline");
-	printf("yields       %s level\n", infini_level_word(d->level));
+	printf("yields       %s level\n", infini_admin_level_word(d->level));
 	printf("slots        %u\n", d->slots);
 	printf("vdevs        %u\n", d->nr_vdevs);
 	printf("memory       %s, %s promised to vdevs%s, %s used\n",

@@ -26,7 +26,7 @@ static void infini_event_print(const struct infini_admin_event *event)
 
 	strftime(when, sizeof(when), "%H:%M:%S", localtime_r(&seconds, &tm));
 	printf("%s.%03d  %-17s  %s %s", when, (int)(ns / 1000000 % 1000),
-	       infini_event_word(event->type), event->vdev_id ? "vdev" : "device", event->name);
+	       infini_admin_event_word(event->type), event->vdev_id ? "vdev" : "device", event->name);
 	if (event->pid)
 		printf("  pid %u", event->pid);
 	putchar('\n');

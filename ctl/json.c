@@ -37,8 +37,8 @@ struct json_object *infini_json_device(const struct infini_admin_device *device)
 	infini_json_set_string(object, "name", device->name);
 	infini_json_set_string(object, "backend", device->backend);
 	infini_json_set_string(object, "description", device->description);
-	infini_json_set_string(object, "class", infini_class_word(device->device_class));
-	infini_json_set_string(object, "yield_level", infini_level_word(device->level));
+	infini_json_set_string(object, "class", infini_admin_device_class_word(device->device_class));
+	infini_json_set_string(object, "yield_level", infini_admin_level_word(device->level));
 	json_object_object_add(object, "online", json_object_new_boolean(device->online));
 	infini_json_set_u64(object, "slots", device->slots);
 	infini_json_set_u64(object, "vdevs", device->nr_vdevs);
@@ -105,7 +105,7 @@ struct json_object *infini_json_vdev(const struct infini_admin_vdev *vdev, bool 
 	infini_json_set_string(object, "name", vdev->name);
 	infini_json_set_string(object, "device", vdev->device_name);
 	infini_json_set_u64(object, "device_id", vdev->device_id);
-	infini_json_set_string(object, "class", infini_vdev_class_word(vdev->vdev_class));
+	infini_json_set_string(object, "class", infini_admin_vdev_class_word(vdev->vdev_class));
 	infini_json_set_u64(object, "weight", vdev->weight);
 	infini_json_set_u64(object, "cap_ppm", vdev->cap_ppm);
 	infini_json_set_u64(object, "floor_ppm", vdev->floor_ppm);
@@ -123,7 +123,7 @@ struct json_object *infini_json_vdev(const struct infini_admin_vdev *vdev, bool 
 		snprintf(text, sizeof(text), "/dev/infini%u", vdev->id);
 		infini_json_set_string(object, "node", text);
 	}
-	infini_json_set_string(object, "executor", infini_executor_word(vdev->executor));
+	infini_json_set_string(object, "executor", infini_admin_executor_word(vdev->executor));
 	infini_json_set_u64(object, "executor_pid", vdev->executor_pid);
 	json_object_object_add(object, "stats", infini_json_stats(vdev, hist));
 	return object;
@@ -134,7 +134,7 @@ struct json_object *infini_json_event(const struct infini_admin_event *event)
 	struct json_object *object = json_object_new_object();
 
 	infini_json_set_u64(object, "time_ns", event->time_ns);
-	infini_json_set_string(object, "event", infini_event_word(event->type));
+	infini_json_set_string(object, "event", infini_admin_event_word(event->type));
 	infini_json_set_string(object, event->vdev_id ? "vdev" : "device", event->name);
 	infini_json_set_u64(object, "device_id", event->device_id);
 	if (event->vdev_id)

@@ -11,7 +11,7 @@
 static int infini_class_parse(struct infini_ctl *ctl, const char *word, uint32_t *vdev_class)
 {
 	for (uint32_t i = 0; i <= INFINI_VDEV_CLASS_BATCH; i++)
-		if (!strcmp(word, infini_vdev_class_word(i))) {
+		if (!strcmp(word, infini_admin_vdev_class_word(i))) {
 			*vdev_class = i;
 			return 0;
 		}

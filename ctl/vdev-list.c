@@ -26,7 +26,7 @@ static void infini_vdev_list_row(struct infini_table *table, const struct infini
 	infini_table_cell(table, "%s", v->name);
 	infini_table_cell(table, "%u", v->id);
 	infini_table_cell(table, "%s", v->device_name);
-	infini_table_cell(table, "%s", infini_vdev_class_word(v->vdev_class));
+	infini_table_cell(table, "%s", infini_admin_vdev_class_word(v->vdev_class));
 	infini_table_cell(table, "%u", v->weight);
 	infini_table_cell(table, "%s", infini_cap_text(v->cap_ppm).s);
 	infini_table_cell(table, "%s", infini_floor_text(v->floor_ppm).s);
@@ -38,7 +38,7 @@ static void infini_vdev_list_row(struct infini_table *table, const struct infini
 		infini_table_cell(table, "-");
 	else
 		infini_table_cell(table, "/dev/infini%u", v->id);
-	infini_table_cell(table, "%s", infini_executor_word(v->executor));
+	infini_table_cell(table, "%s", infini_admin_executor_word(v->executor));
 	infini_table_cell(table, "%" PRIu64, (uint64_t)v->stats.clients);
 	infini_table_cell(table, "%" PRIu64, (uint64_t)v->stats.tokens_generated);
 }

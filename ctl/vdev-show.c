@@ -20,7 +20,7 @@ static void infini_vdev_show_config(const struct infini_admin_vdev *v)
 	else
 		printf("node         /dev/infini%u\n", v->id);
 	printf("owner        %s, mode %04o\n", owner, v->mode);
-	printf("class        %s\n", infini_vdev_class_word(v->vdev_class));
+	printf("class        %s\n", infini_admin_vdev_class_word(v->vdev_class));
 	printf("weight       %u\n", v->weight);
 	printf("quantum      %s\n", infini_duration_text(v->quantum_ns).s);
 	printf("cap          %s\n", infini_cap_text(v->cap_ppm).s);
@@ -29,7 +29,7 @@ static void infini_vdev_show_config(const struct infini_admin_vdev *v)
 	if (v->tokens_per_s)
 		printf(", burst %" PRIu64, v->token_burst ? v->token_burst : v->tokens_per_s);
 	putchar('\n');
-	printf("executor     %s", infini_executor_word(v->executor));
+	printf("executor     %s", infini_admin_executor_word(v->executor));
 	if (v->executor_pid)
 		printf(", pid %u", v->executor_pid);
 	putchar('\n');

@@ -104,36 +104,6 @@ static uint64_t member(const void *object, const struct member_family *family)
 	return (uint8_t)*at;
 }
 
-/* ---- words ------------------------------------------------------------------------- */
-
-static const char *word(const char *const *words, size_t count, uint32_t value)
-{
-	return value < count && words[value] ? words[value] : "unknown";
-}
-
-static const char *device_class(uint32_t value)
-{
-	static const char *const words[] = {
-		[INFINI_CLASS_CPU] = "cpu",
-		[INFINI_CLASS_GPU] = "gpu",
-		[INFINI_CLASS_NPU] = "npu",
-		[INFINI_CLASS_OTHER] = "other",
-	};
-
-	return word(words, ARRAY_SIZE(words), value);
-}
-
-static const char *vdev_class(uint32_t value)
-{
-	static const char *const words[] = {
-		[INFINI_VDEV_CLASS_LATENCY] = "latency",
-		[INFINI_VDEV_CLASS_NORMAL] = "normal",
-		[INFINI_VDEV_CLASS_BATCH] = "batch",
-	};
-
-	return word(words, ARRAY_SIZE(words), value);
-}
-
 /* ---- vdevs ------------------------------------------------------------------------- */
 
 /* What every value of a vdev is labelled with; a caller may put one more behind. */
@@ -157,7 +127,7 @@ static void render_vdev_info(struct infini_metrics_text *text, const struct infi
 		struct labels labels = vdev_labels(&sample->vdevs[i]);
 
 		labels.list[2].name = "class";
-		labels.list[2].value = vdev_class(sample->vdevs[i].vdev_class);
+		labels.list[2].value = infini_admin_vdev_class_word(sample->vdevs[i].vdev_class);
 		infini_metrics_u64(text, labels.list, 1);
 	}
 }
@@ -237,7 +207,7 @@ static void render_device_info(struct infini_metrics_text *text,
 		const struct infini_admin_device *device = &sample->devices[i];
 		const struct infini_metric_label labels[] = {
 			{ "device", device->name },
-			{ "class", device_class(device->device_class) },
+			{ "class", infini_admin_device_class_word(device->device_class) },
 			{ "backend", device->backend },
 			{ 0 },
 		};

@@ -140,6 +140,16 @@ int infini_admin_events_fd(const struct infini_admin *events);
 /* One event; -EAGAIN when none waits. */
 int infini_admin_event_read(struct infini_admin *events, struct infini_admin_event *event);
 
+/*
+ * Values of the contracts' enums as words that people and programs read; "unknown" for one that is
+ * newer than the library.
+ */
+const char *infini_admin_device_class_word(uint32_t device_class);
+const char *infini_admin_vdev_class_word(uint32_t vdev_class);
+const char *infini_admin_level_word(uint32_t level);
+const char *infini_admin_executor_word(uint32_t executor);
+const char *infini_admin_event_word(uint32_t type);
+
 /* The wait below which @ppm of the million fall, in ns, from a histogram; 0 when it is empty. */
 uint64_t infini_hist_quantile(const uint64_t *hist, uint32_t ppm);
 

@@ -12,37 +12,17 @@
 #include <json-c/json.h>
 #include <sqlite3.h>
 
+#include "capture.h"
 #include "ctl.h"
 
-#define WORDS_MAX	20
-
-int infinictl_main(int argc, char **argv);
-
 static char path[] = "/tmp/infini-bill-XXXXXX";
-static char *out, *err;
 
 static int run(const char *options)
 {
-	char words[512], *argv[WORDS_MAX], *rest = words;
-	FILE *old_out = stdout, *old_err = stderr;
-	size_t out_size, err_size;
-	int argc = 0, status;
+	char line[512];
 
-	free(out);
-	free(err);
-	snprintf(words, sizeof(words), "infinictl bill --ledger %s %s", path, options);
-	while ((argv[argc] = strsep(&rest, " ")))
-		if (*argv[argc])
-			argc++;
-	optind = 0;
-	stdout = open_memstream(&out, &out_size);
-	stderr = open_memstream(&err, &err_size);
-	status = infinictl_main(argc, argv);
-	fclose(stdout);
-	fclose(stderr);
-	stdout = old_out;
-	stderr = old_err;
-	return status;
+	snprintf(line, sizeof(line), "bill --ledger %s %s", path, options);
+	return capture_run(line);
 }
 
 static void sql(const char *statements)

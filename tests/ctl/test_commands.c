@@ -13,41 +13,20 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
+#include "capture.h"
 #include "ctl.h"
 #include "fake_admin.h"
 
-#define WORDS_MAX	40
 #define GIB		(1ull << 30)
-
-int infinictl_main(int argc, char **argv);
-
-/* What the last run printed. */
-static char *out, *err;
 
 static int run(const char *line)
 {
-	char words[512], *argv[WORDS_MAX], *rest = words;
-	FILE *old_out = stdout, *old_err = stderr;
-	size_t out_size, err_size;
 	sigset_t interrupt;
-	int argc = 0, status;
+	int status;
 
 	sigemptyset(&interrupt);
 	sigaddset(&interrupt, SIGINT);
-	free(out);
-	free(err);
-	snprintf(words, sizeof(words), "infinictl %s", line);
-	while ((argv[argc] = strsep(&rest, " ")))
-		if (*argv[argc])
-			argc++;
-	optind = 0;
-	stdout = open_memstream(&out, &out_size);
-	stderr = open_memstream(&err, &err_size);
-	status = infinictl_main(argc, argv);
-	fclose(stdout);
-	fclose(stderr);
-	stdout = old_out;
-	stderr = old_err;
+	status = capture_run(line);
 	/* A process would have ended; here the signal is still pending. */
 	sigtimedwait(&interrupt, NULL, &(struct timespec){ 0 });
 	return status;

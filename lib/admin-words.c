@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-/* Enums of the contracts as words, for tables and JSON. */
-#include "ctl.h"
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Enums of the contracts as words, for tables, JSON and metrics. */
+#include "infini-admin.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof(*(a)))
 
@@ -9,7 +9,7 @@ static const char *infini_word(const char *const *words, size_t nr, uint32_t val
 	return value < nr && words[value] ? words[value] : "unknown";
 }
 
-const char *infini_class_word(uint32_t device_class)
+const char *infini_admin_device_class_word(uint32_t device_class)
 {
 	static const char *const words[] = {
 		[INFINI_CLASS_CPU] = "cpu",
@@ -21,7 +21,7 @@ const char *infini_class_word(uint32_t device_class)
 	return infini_word(words, ARRAY_SIZE(words), device_class);
 }
 
-const char *infini_vdev_class_word(uint32_t vdev_class)
+const char *infini_admin_vdev_class_word(uint32_t vdev_class)
 {
 	static const char *const words[] = {
 		[INFINI_VDEV_CLASS_LATENCY] = "latency",
@@ -32,7 +32,7 @@ const char *infini_vdev_class_word(uint32_t vdev_class)
 	return infini_word(words, ARRAY_SIZE(words), vdev_class);
 }
 
-const char *infini_level_word(uint32_t level)
+const char *infini_admin_level_word(uint32_t level)
 {
 	static const char *const words[] = {
 		[INFINI_LEVEL_LAUNCH] = "launch",
@@ -43,7 +43,7 @@ const char *infini_level_word(uint32_t level)
 	return infini_word(words, ARRAY_SIZE(words), level);
 }
 
-const char *infini_executor_word(uint32_t executor)
+const char *infini_admin_executor_word(uint32_t executor)
 {
 	static const char *const words[] = {
 		[INFINI_EXECUTOR_NONE] = "none",
@@ -56,7 +56,7 @@ const char *infini_executor_word(uint32_t executor)
 	return infini_word(words, ARRAY_SIZE(words), executor);
 }
 
-const char *infini_event_word(uint32_t type)
+const char *infini_admin_event_word(uint32_t type)
 {
 	static const char *const words[] = {
 		[INFINI_EVENT_DEVICE_ONLINE] = "device-online",
