@@ -272,10 +272,11 @@ static void infini_vdev_no_executor(struct work_struct *work)
 	spin_lock_irqsave(&vdev->device->lock, flags);
 	attached = infini_vdev_attached_locked(vdev);
 	if (attached && !infini_vdev_served_locked(vdev)) {
-		again = vdev->executor->calls != vdev->awaited_calls && vdev->sched.nr_ready;
 		if (vdev->executor->calls == vdev->awaited_calls) {
 			absent = vdev->executor;
 			refcount_inc(&absent->refs);
+		} else {
+			again = vdev->sched.nr_ready;
 		}
 	}
 	/* Nobody heard of it: the next job says so again. */

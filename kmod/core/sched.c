@@ -193,8 +193,10 @@ static void vdev_serve(struct infini_sched *s, struct infini_sched_vdev *v, u64 
 	infini_bucket_take(&v->cap, units_of(ran_ns));
 	infini_bucket_fill(&v->cap, now_ns);
 	infini_bucket_fill(&v->floor, now_ns);
-	infini_level_grant(&tier->level, &v->se, granted_ns, grant_debt_max(v, now_ns));
-	infini_bucket_take(&v->floor, units_of(granted_ns));
+	if (granted_ns) {
+		infini_level_grant(&tier->level, &v->se, granted_ns, grant_debt_max(v, now_ns));
+		infini_bucket_take(&v->floor, units_of(granted_ns));
+	}
 	infini_level_charge(&tier->level, &v->se, weighted_ns);
 	tier_serve(tier, v, weighted_ns, now_ns);
 	infini_bucket_take(&v->floor, min_t(u64, units_of(weighted_ns),
