@@ -209,7 +209,7 @@ void fill_leaves(const struct program *program, unsigned char *base, uint64_t se
 	}
 }
 
-int program_try(struct infini_backend *backend, const struct program *program,
+int program_run(struct infini_backend *backend, struct infini_backend_program *loaded,
 		struct arena *arena)
 {
 	const struct infini_backend_ops *ops = &infini_backend_ops;
@@ -224,14 +224,24 @@ int program_try(struct infini_backend *backend, const struct program *program,
 		.access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE,
 	};
 	struct infini_backend_run run = { .bindings = &binding, .nr_bindings = 1 };
+	int ret;
+
+	CHECK(!ops->buffer_add(backend, &buffer));
+	ret = ops->program_run(backend, loaded, &run);
+	ops->buffer_remove(backend, &buffer);
+	return ret;
+}
+
+int program_try(struct infini_backend *backend, const struct program *program,
+		struct arena *arena)
+{
+	const struct infini_backend_ops *ops = &infini_backend_ops;
 	struct infini_backend_program *loaded;
 	int ret = ops->program_load(backend, program->data, program->bytes, &loaded);
 
 	if (ret)
 		return ret;
-	CHECK(!ops->buffer_add(backend, &buffer));
-	ret = ops->program_run(backend, loaded, &run);
-	ops->buffer_remove(backend, &buffer);
+	ret = program_run(backend, loaded, arena);
 	ops->program_free(backend, loaded);
 	return ret;
 }

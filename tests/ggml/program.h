@@ -43,6 +43,10 @@ size_t program_offset(const struct program *program, struct ggml_context *ctx,
 
 struct ggml_context *context_make(void);
 
+/* What a run of a loaded program in @arena says. */
+int program_run(struct infini_backend *backend, struct infini_backend_program *loaded,
+		struct arena *arena);
+
 /* What a run of @program in @arena says, or its loading. */
 int program_try(struct infini_backend *backend, const struct program *program,
 		struct arena *arena);

@@ -166,26 +166,6 @@ static void change(const struct program *program, uint64_t *seed)
 	}
 }
 
-static void run_on(struct infini_backend *backend, struct infini_backend_program *loaded,
-		   struct arena *arena)
-{
-	struct infini_backend_buffer buffer = {
-		.id = 1,
-		.type = INFINI_BUFFER_DEVICE,
-		.bytes = arena->bytes,
-		.addr = arena->base,
-	};
-	struct infini_backend_binding binding = {
-		.buffer = &buffer,
-		.access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE,
-	};
-	struct infini_backend_run run = { .bindings = &binding, .nr_bindings = 1 };
-
-	CHECK(!infini_backend_ops.buffer_add(backend, &buffer));
-	infini_backend_ops.program_run(backend, loaded, &run);
-	infini_backend_ops.buffer_remove(backend, &buffer);
-}
-
 /* 1 when the changed program was accepted */
 static int one_round(struct infini_backend *backend, struct ggml_context *ctx, uint64_t seed)
 {
@@ -204,7 +184,7 @@ static int one_round(struct infini_backend *backend, struct ggml_context *ctx, u
 		memset(arena.base, 0xff, arena.bytes);
 	ret = infini_backend_ops.program_load(backend, program.data, program.bytes, &loaded);
 	if (!ret) {
-		run_on(backend, loaded, &arena);
+		program_run(backend, loaded, &arena);
 		infini_backend_ops.program_free(backend, loaded);
 	}
 	arena_free(&arena);
