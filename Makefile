@@ -87,9 +87,11 @@ bench-core:
 
 install: all
 	$(Q)for part in $(PARTS); do $(MAKE) $(if $(V),,-s) -C $$part install || exit 1; done
-	$(Q)install -d "$(DESTDIR)$(PREFIX)/share/doc/infini"
-	$(Q)install -m 644 README.md LICENSE docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/infini/"
-	$(Q)install -D -m 644 $(BUILD)/kmod/infini.ko \
+	$(Q)install -d "$(DESTDIR)$(PREFIX)/share/doc/infini/docs"
+	$(Q)install -m 644 README.md LICENSE "$(DESTDIR)$(PREFIX)/share/doc/infini/"
+	$(Q)install -m 644 docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/infini/docs/"
+	$(Q)objcopy --strip-debug $(BUILD)/kmod/infini.ko $(BUILD)/kmod/infini-stripped.ko
+	$(Q)install -D -m 644 $(BUILD)/kmod/infini-stripped.ko \
 		"$(DESTDIR)/lib/modules/$$(modinfo -F vermagic $(BUILD)/kmod/infini.ko | cut -d' ' -f1)/extra/infini.ko"
 	$(Q)$(if $(DESTDIR),,depmod "$$(modinfo -F vermagic $(BUILD)/kmod/infini.ko | cut -d' ' -f1)" || true)
 

@@ -106,7 +106,7 @@ static int read_config(const struct options *options, struct infini_config *conf
 	if (ret == -ENOENT && !options->config_given && access(options->config, F_OK) != 0)
 		ret = infini_config_defaults(config);
 	if (ret && ret != -EINVAL)
-		fprintf(stderr, "%s: %s\n", options->config, strerror(-ret));
+		fprintf(stderr, "infinid: %s: %s\n", options->config, strerror(-ret));
 	return ret;
 }
 
