@@ -2,6 +2,7 @@
 /* infinid.conf: what the operator wants, parsed, checked, and nothing acted upon. */
 #include "config.h"
 
+#include <cdi.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <ini.h>
@@ -16,6 +17,10 @@
 
 #ifndef INFINI_BACKEND_DIR
 #define INFINI_BACKEND_DIR	"/usr/lib/infini"
+#endif
+
+#ifndef INFINI_LIBRARY
+#define INFINI_LIBRARY		"/usr/lib/libinfini.so.0"
 #endif
 
 #define SYNTAX_ERRORS_MAX	32
@@ -295,6 +300,22 @@ static void set_tariff(struct parser *p, const char *key, const char *value)
 		unknown_key(p, "tariff", key, "currency per_kwh per_million_tokens");
 }
 
+static void set_cdi(struct parser *p, const char *key, const char *value)
+{
+	struct infini_config *c = p->config;
+
+	if (!strcmp(key, "enabled"))
+		parse_bool(p, key, value, &c->cdi);
+	else if (!strcmp(key, "dir"))
+		parse_dir(p, key, value, c->cdi_dir);
+	else if (!strcmp(key, "plugin"))
+		parse_dir(p, key, value, c->cdi_plugin);
+	else if (!strcmp(key, "library"))
+		parse_dir(p, key, value, c->cdi_library);
+	else
+		unknown_key(p, "cdi", key, "enabled dir plugin library");
+}
+
 static struct infini_config_backend *backend_slot(struct infini_config *c, const char *name)
 {
 	struct infini_config_backend *backend;
@@ -403,9 +424,10 @@ static int handle(void *arg, const char *section, const char *key, const char *v
 	else if (name && !infini_config_name_valid(name))
 		report(p, p->line, "[%s]: a name is 1 to %d of A-Z a-z 0-9 . _ -", section,
 		       INFINI_NAME_MAX - 1);
-	else if (!name && strcmp(section, "infinid") && strcmp(section, "tariff"))
-		report(p, p->line, "[%s] is no section; there are [infinid], [tariff], [backend "
-		       "NAME] and [device NAME]", section);
+	else if (!name && strcmp(section, "infinid") && strcmp(section, "tariff") &&
+		 strcmp(section, "cdi"))
+		report(p, p->line, "[%s] is no section; there are [infinid], [cdi], [tariff], "
+		       "[backend NAME] and [device NAME]", section);
 	else if (!first_time(p, section, key))
 		return 1;
 	else if (backend)
@@ -414,6 +436,8 @@ static int handle(void *arg, const char *section, const char *key, const char *v
 		set_device(p, section, device, key, value);
 	else if (!strcmp(section, "tariff"))
 		set_tariff(p, key, value);
+	else if (!strcmp(section, "cdi"))
+		set_cdi(p, key, value);
 	else
 		set_global(p, key, value);
 	return 1;
@@ -545,6 +569,11 @@ static int set_defaults(struct infini_config *config)
 	snprintf(config->run_dir, sizeof(config->run_dir), "/run/infini");
 	snprintf(config->ledger, sizeof(config->ledger), INFINI_CONFIG_LEDGER);
 	config->ledger_interval_s = 10;
+	config->cdi = true;
+	snprintf(config->cdi_dir, sizeof(config->cdi_dir), INFINI_CDI_DIR);
+	snprintf(config->cdi_plugin, sizeof(config->cdi_plugin),
+		 INFINI_BACKEND_DIR "/libggml-infini.so");
+	snprintf(config->cdi_library, sizeof(config->cdi_library), INFINI_LIBRARY);
 	backend_slot(config, "ggml")->enabled = true;
 	return 0;
 }

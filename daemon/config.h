@@ -60,6 +60,10 @@ struct infini_config {
 	char ledger[PATH_MAX];
 	uint32_t ledger_interval_s;
 	struct infini_config_tariff tariff;
+	bool cdi;			/* tell container runtimes about vdevs */
+	char cdi_dir[PATH_MAX];
+	char cdi_plugin[PATH_MAX];
+	char cdi_library[PATH_MAX];
 	char metrics_socket[INFINI_CONFIG_SOCKET_BYTES];
 	uint32_t metrics_port;		/* of 127.0.0.1; 0: none */
 	uint32_t nr_backends;

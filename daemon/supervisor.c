@@ -19,6 +19,7 @@
 #include "probe.h"
 #include "roster.h"
 #include "sample.h"
+#include "spec.h"
 
 #include <errno.h>
 #include <infini.h>
@@ -62,6 +63,7 @@ struct supervisor {
 	bool stopping;
 	bool reload_wanted;		/* SIGHUP came */
 	bool reloading;			/* and its probes run */
+	bool spec_wanted;		/* vdevs came or went since it was written */
 	int64_t rescan_ns;		/* when to list the vdevs */
 	int64_t settle_ns;		/* list once more then, if later than now */
 	char run_dir[PATH_MAX];		/* where the pidfile is, whatever a reload says */
@@ -118,6 +120,8 @@ static void log_timeout(const char *vdev_name)
 
 static void handle_event(struct supervisor *s, const struct infini_admin_event *event)
 {
+	if (event->type == INFINI_EVENT_VDEV_CREATED || event->type == INFINI_EVENT_VDEV_DELETED)
+		s->spec_wanted = true;
 	if (!infini_roster_find(&s->roster, event->device_id))
 		return;
 	switch (event->type) {
@@ -151,6 +155,7 @@ static void read_events(struct supervisor *s)
 		handle_event(s, &event);
 	if (ret == -ENOBUFS) {
 		infini_info("events were lost; listing the virtual devices");
+		s->spec_wanted = true;
 		s->rescan_ns = 0;
 	} else if (ret != -EAGAIN && ret != -EINTR) {
 		infini_warn("cannot read an event: %s", strerror(-ret));
@@ -479,6 +484,7 @@ static void reload(struct supervisor *s)
 	infini_log_level(s->config->log_level);
 	infini_notice("configuration read again; running workers keep what they started with");
 	s->reloading = true;
+	s->spec_wanted = true;
 	if (metrics_move) {
 		stop_metrics(s);
 		start_metrics(s);
@@ -555,6 +561,12 @@ static int64_t next_due(const struct supervisor *s)
 	return metrics < due ? metrics : due;
 }
 
+static void write_spec(struct supervisor *s)
+{
+	s->spec_wanted = false;
+	infini_spec_refresh(s->config, s->admin);
+}
+
 static int serve(struct supervisor *s)
 {
 	uint32_t running = 0;
@@ -567,6 +579,8 @@ static int serve(struct supervisor *s)
 			rescan(s);
 		if (s->ledger_ns <= infini_clock_ns())
 			enter_interval(s);
+		if (s->spec_wanted)
+			write_spec(s);
 		if (metrics_due(s) <= infini_clock_ns())
 			run_metrics(s);
 		infini_crew_start_due(&s->crew, &s->roster, s->config);
@@ -731,6 +745,7 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 	s->signal_fd = -1;
 	s->epoll_fd = -1;
 	s->rescan_ns = INFINI_FOREVER;
+	s->spec_wanted = true;
 	ret = open_pidfile(s);
 	if (!ret)
 		ret = open_module(s);

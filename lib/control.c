@@ -21,7 +21,7 @@ int infini_open(const char *path)
 	int fd;
 
 	if (!path)
-		path = infini_env("INFINI_NODE");
+		path = infini_env("INFINI_DEVICE");
 	fd = open(path ? path : INFINI_NODE_DEFAULT, O_RDWR | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }

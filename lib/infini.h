@@ -21,7 +21,7 @@ extern "C" {
 #define INFINI_NODE	"/dev/infini"
 
 /*
- * Open @path, or $INFINI_NODE, or /dev/infini when @path is NULL. Returns an O_CLOEXEC
+ * Open @path, or $INFINI_DEVICE, or /dev/infini when @path is NULL. Returns an O_CLOEXEC
  * descriptor. -ENOENT: the module is not loaded (or the container got no vdev).
  */
 int infini_open(const char *path);

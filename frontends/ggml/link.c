@@ -16,7 +16,7 @@
 
 static const char *infini_link_node(void)
 {
-	const char *node = secure_getenv("INFINI_NODE");
+	const char *node = secure_getenv("INFINI_DEVICE");
 
 	return node && *node ? node : INFINI_NODE;
 }

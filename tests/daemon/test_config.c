@@ -60,6 +60,10 @@ static void empty_file_means_defaults(void **state)
 	assert_string_equal(config.ledger, "/var/lib/infini/ledger.db");
 	assert_int_equal(config.ledger_interval_s, 10);
 	assert_string_equal(config.tariff.currency, "");
+	assert_true(config.cdi);
+	assert_string_equal(config.cdi_dir, "/var/run/cdi");
+	assert_string_equal(config.cdi_plugin, "/usr/local/lib/infini/libggml-infini.so");
+	assert_string_equal(config.cdi_library, "/usr/local/lib/libinfini.so.0");
 	assert_int_equal(config.threads_max, sysconf(_SC_NPROCESSORS_ONLN));
 	assert_int_equal(config.segment_us, 400);
 	assert_int_equal(config.window, 1);
@@ -96,6 +100,11 @@ static void full_file_is_understood(void **state)
 			      "slots = 2\n"
 			      "[device vulkan0]\n"
 			      "pci = 0000:03:00.0\n"
+			      "[cdi]\n"
+			      "enabled = no\n"
+			      "dir = /etc/cdi\n"
+			      "plugin = /opt/plugin.so\n"
+			      "library = /opt/library.so\n"
 			      "[tariff]\n"
 			      "currency = EUR\n"
 			      "per_kwh = 0.31\n"
@@ -117,6 +126,10 @@ static void full_file_is_understood(void **state)
 	assert_int_equal(infini_config_device_find(&config, "cpu0")->slots, 2);
 	assert_null(infini_config_device_find(&config, "cpu1"));
 	assert_string_equal(infini_config_device_find(&config, "vulkan0")->pci, "0000:03:00.0");
+	assert_false(config.cdi);
+	assert_string_equal(config.cdi_dir, "/etc/cdi");
+	assert_string_equal(config.cdi_plugin, "/opt/plugin.so");
+	assert_string_equal(config.cdi_library, "/opt/library.so");
 	assert_string_equal(config.tariff.currency, "EUR");
 	assert_int_equal(config.tariff.per_kwh, 310000);
 	assert_int_equal(config.tariff.per_million_tokens, 2000000);
@@ -200,7 +213,7 @@ static const struct {
 	{ "a key before any section", "window = 1\n",
 	  ":1: \"window\" stands before any section; put it under [infinid]\n" },
 	{ "an unknown section", "\n[backends]\nx = 1\n",
-	  ":3: [backends] is no section; there are [infinid], [tariff], [backend NAME] and [device NAME]\n" },
+	  ":3: [backends] is no section; there are [infinid], [cdi], [tariff], [backend NAME] and [device NAME]\n" },
 	{ "an unknown key", "[infinid]\ncolour = red\n",
 	  ":2: [infinid] has no key \"colour\"; it knows: user threads_max segment_us window "
 	  "idle_exit_s log_level backend_dir run_dir ledger ledger_interval_s metrics_socket metrics_port\n" },
@@ -240,6 +253,10 @@ static const struct {
 	  ":2: currency = \"euros\": must be three letters such as EUR\n" },
 	{ "an unknown key of the tariff", "[tariff]\nprice = 1\n",
 	  ":2: [tariff] has no key \"price\"; it knows: currency per_kwh per_million_tokens\n" },
+	{ "a relative folder for CDI", "[cdi]\ndir = cdi\n",
+	  ":2: dir = \"cdi\": must be an absolute path\n" },
+	{ "an unknown key of CDI", "[cdi]\nkind = x\n",
+	  ":2: [cdi] has no key \"kind\"; it knows: enabled dir plugin library\n" },
 	{ "no PCI address", "[device d]\npci = 03:00.0\n",
 	  ":2: pci = \"03:00.0\": must be an address such as 0000:03:00.0 (lspci -D)\n" },
 	{ "a port that is none", "[infinid]\nmetrics_port = 65536\n",
@@ -254,7 +271,7 @@ static const struct {
 	{ "three mistakes at once", "[infinid]\nwindow = x\n[device d]\nmemory = big\n[y]\nz = 1\n",
 	  ":2: window = \"x\": must be a number from 1 to 8\n"
 	  ":4: memory = \"big\": must be a size such as 512M, 8G or a number of bytes\n"
-	  ":6: [y] is no section; there are [infinid], [tariff], [backend NAME] and [device NAME]\n" },
+	  ":6: [y] is no section; there are [infinid], [cdi], [tariff], [backend NAME] and [device NAME]\n" },
 };
 
 static void bad_files_are_explained(void **state)

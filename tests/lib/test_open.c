@@ -22,8 +22,8 @@ static const struct open_row {
 	const char *opened;
 } open_rows[] = {
 	{ "open: the path given", "/dev/infini3", "/dev/infini7", 0, "/dev/infini3" },
-	{ "open: $INFINI_NODE", NULL, "/dev/infini7", 0, "/dev/infini7" },
-	{ "open: an empty $INFINI_NODE is none", NULL, "", 0, "/dev/infini" },
+	{ "open: $INFINI_DEVICE", NULL, "/dev/infini7", 0, "/dev/infini7" },
+	{ "open: an empty $INFINI_DEVICE is none", NULL, "", 0, "/dev/infini" },
 	{ "open: /dev/infini", NULL, NULL, 0, "/dev/infini" },
 	{ "open: module not loaded", NULL, NULL, ENOENT, "/dev/infini" },
 	{ "open: not allowed", NULL, NULL, EACCES, "/dev/infini" },
@@ -44,7 +44,7 @@ static void test_open(void **state)
 
 	fake_reset();
 	fake.open_errno = row->err;
-	environment("INFINI_NODE", row->env);
+	environment("INFINI_DEVICE", row->env);
 	assert_int_equal(infini_open(row->path), row->err ? -row->err : FAKE_FD);
 	assert_string_equal(fake.path, row->opened);
 	assert_int_equal(fake.nr_opens, 1);
@@ -109,7 +109,7 @@ static void test_client(void **state)
 	fake.fill = fill_client;
 	fake.ioctl_errno = row->fail;
 	fake.ioctl_errno_of = row->fail_cmd;
-	environment("INFINI_NODE", NULL);
+	environment("INFINI_DEVICE", NULL);
 	environment("INFINI_VDEV", row->env);
 	assert_int_equal(infini_client_open(NULL, row->vdev), row->result);
 	assert_int_equal(fake.nr_ioctls, row->by ? 2 : 1);

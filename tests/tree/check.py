@@ -15,7 +15,7 @@ OWN = {
     "uapi/infini": r"$^",
     "kmod/core": r"(port|tree|level|sched|job|hist|bucket|limits)\.h$",
     "kmod": r"(core/\w+|\w[\w-]*|linux/infini(_netlink)?)\.h$",
-    "lib": r"(linux/infini(_netlink)?|infini|infini-admin|admin|ioctl)\.h$",
+    "lib": r"(linux/infini(_netlink)?|infini|infini-admin|admin|cdi|ioctl)\.h$",
     "daemon": r"(infini|infini-admin|linux/infini|infini/null|[a-z_]+)\.h$",
     "daemon/backends": r"((\.\./)?backend|ggml(_\w+)?|infini/(ggml|null)|linux/infini)\.h$",
     "ctl": r"(infini|infini-admin|linux/infini|[a-z_]+)\.h$",
