@@ -41,6 +41,15 @@ bool infini_config_option(struct infini_config_words *words, int option, const c
 	case 'O':
 		words->overcommit = true;
 		return true;
+	case 'g':
+		words->cgroup = word;
+		return true;
+	case 'x':
+		words->exclusive = true;
+		return true;
+	case 's':
+		words->shared = true;
+		return true;
 	}
 	return false;
 }
@@ -106,6 +115,34 @@ static int infini_config_mode(struct infini_ctl *ctl, const char *word, uint32_t
 	return 0;
 }
 
+/* Who may open it. */
+static int infini_config_access(struct infini_ctl *ctl, const struct infini_config_words *words,
+				struct infini_admin_vdev_config *config)
+{
+	int status = 0;
+
+	if (words->exclusive && words->shared)
+		return infini_fail(ctl, INFINI_EXIT_USAGE,
+				   "--exclusive and --shared exclude each other");
+	if (words->exclusive || words->shared) {
+		config->exclusive = words->exclusive;
+		config->set |= INFINI_VDEV_SET_EXCLUSIVE;
+	}
+	if (words->owner) {
+		status = infini_owner_parse(ctl, words->owner, &config->uid, &config->gid);
+		config->set |= INFINI_VDEV_SET_OWNER;
+	}
+	if (!status && words->mode) {
+		status = infini_config_mode(ctl, words->mode, &config->mode);
+		config->set |= INFINI_VDEV_SET_MODE;
+	}
+	if (!status && words->cgroup) {
+		status = infini_cgroup_open(ctl, words->cgroup, &config->cgroup_fd);
+		config->set |= INFINI_VDEV_SET_CGROUP;
+	}
+	return status;
+}
+
 int infini_config_parse(struct infini_ctl *ctl, const struct infini_config_words *words,
 			struct infini_admin_vdev_config *config)
 {
@@ -124,13 +161,7 @@ int infini_config_parse(struct infini_ctl *ctl, const struct infini_config_words
 		status = infini_quantum_parse(ctl, words->quantum, &config->quantum_ns);
 		config->set |= INFINI_VDEV_SET_QUANTUM;
 	}
-	if (!status && words->owner) {
-		status = infini_owner_parse(ctl, words->owner, &config->uid, &config->gid);
-		config->set |= INFINI_VDEV_SET_OWNER;
-	}
-	if (!status && words->mode) {
-		status = infini_config_mode(ctl, words->mode, &config->mode);
-		config->set |= INFINI_VDEV_SET_MODE;
-	}
-	return status ? status : infini_limits_parse(ctl, words, config);
+	if (!status)
+		status = infini_limits_parse(ctl, words, config);
+	return status ? status : infini_config_access(ctl, words, config);
 }

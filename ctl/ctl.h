@@ -122,7 +122,8 @@ size_t infini_near_distance(const char *a, const char *b);
 struct infini_config_words {
 	const char *memory, *weight, *quantum, *owner, *mode;
 	const char *vdev_class, *cap, *floor, *rate, *burst;
-	bool overcommit;
+	const char *cgroup;
+	bool overcommit, exclusive, shared;
 };
 
 #define INFINI_CONFIG_OPTIONS						\
@@ -136,7 +137,10 @@ struct infini_config_words {
 	{ "floor", required_argument, NULL, 'f' },			\
 	{ "rate", required_argument, NULL, 'r' },			\
 	{ "burst", required_argument, NULL, 'b' },			\
-	{ "overcommit", no_argument, NULL, 'O' }
+	{ "overcommit", no_argument, NULL, 'O' },			\
+	{ "cgroup", required_argument, NULL, 'g' },			\
+	{ "exclusive", no_argument, NULL, 'x' },			\
+	{ "shared", no_argument, NULL, 's' }
 
 #define INFINI_CONFIG_HELP						\
 	"  --memory SIZE         memory limit: 512M, 1.5G\n"		\
@@ -151,7 +155,11 @@ struct infini_config_words {
 	"  --quantum TIME        longest turn on the device, 100us..1s (default 2ms)\n"	\
 	"  --owner USER[:GROUP]  who may open it (default root)\n"	\
 	"  --mode MODE           what owner, group and others may, octal (default 0600); the module\n" \
-	"                        checks it, whatever ls shows for the node\n"
+	"                        checks it, whatever ls shows for the node\n" \
+	"  --cgroup PATH         only processes in this cgroup (v2) or below may open it, root\n" \
+	"                        included: a directory, or a path within the hierarchy; none\n" \
+	"                        (default): all that owner and mode allow\n" \
+	"  --exclusive           one opener at a time; --shared (default): several\n"
 
 /* True when @option was one of them. */
 bool infini_config_option(struct infini_config_words *words, int option, const char *word);
@@ -174,6 +182,19 @@ int infini_fail_space(struct infini_ctl *ctl, const char *vdev, const char *devi
 /* owner.c */
 int infini_owner_parse(struct infini_ctl *ctl, const char *text, uint32_t *uid, uint32_t *gid);
 void infini_owner_text(uint32_t uid, uint32_t gid, char *text, size_t size);
+
+/* cgroup.c */
+/* Open the directory that "--cgroup @word" names; *@fd is -1 for none. 0 or an exit status. */
+int infini_cgroup_open(struct infini_ctl *ctl, const char *word, int *fd);
+/* 0; -ESTALE: the cgroup was removed; another -errno: it cannot be told. */
+int infini_cgroup_path(uint64_t id, char *path, size_t size);
+/* To people: its path and id, or that it is gone. */
+void infini_cgroup_text(uint64_t id, char *text, size_t size);
+
+/* uuid.c */
+#define INFINI_UUID_TEXT	37
+int infini_uuid_parse(struct infini_ctl *ctl, const char *word, uint8_t *uuid);
+void infini_uuid_text(const uint8_t *uuid, char *text);
 
 /* signal.c */
 /* A descriptor that is readable after SIGINT or SIGTERM; -errno. */

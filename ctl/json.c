@@ -2,6 +2,8 @@
 /* Devices, vdevs and events as JSON. */
 #include "json.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 void infini_json_set_u64(struct json_object *object, const char *key, uint64_t value)
@@ -96,13 +98,36 @@ static struct json_object *infini_json_stats(const struct infini_admin_vdev *vde
 	return object;
 }
 
+static void infini_json_set_bool(struct json_object *object, const char *key, bool value)
+{
+	json_object_object_add(object, key, json_object_new_boolean(value));
+}
+
+/* Who may open it. */
+static void infini_json_access(struct json_object *object, const struct infini_admin_vdev *vdev)
+{
+	char mode[16], path[PATH_MAX];
+	int err = vdev->cgroup_id ? infini_cgroup_path(vdev->cgroup_id, path, sizeof(path)) : -ENOENT;
+
+	infini_json_set_u64(object, "uid", vdev->uid);
+	infini_json_set_u64(object, "gid", vdev->gid);
+	snprintf(mode, sizeof(mode), "%04o", vdev->mode);
+	infini_json_set_string(object, "mode", mode);
+	infini_json_set_bool(object, "exclusive", vdev->exclusive);
+	infini_json_set_u64(object, "cgroup_id", vdev->cgroup_id);
+	json_object_object_add(object, "cgroup", err ? NULL : json_object_new_string(path));
+	infini_json_set_bool(object, "cgroup_gone", err == -ESTALE);
+}
+
 struct json_object *infini_json_vdev(const struct infini_admin_vdev *vdev, bool hist)
 {
 	struct json_object *object = json_object_new_object();
-	char text[32];
+	char text[32], uuid[INFINI_UUID_TEXT];
 
+	infini_uuid_text(vdev->uuid, uuid);
 	infini_json_set_u64(object, "id", vdev->id);
 	infini_json_set_string(object, "name", vdev->name);
+	infini_json_set_string(object, "uuid", uuid);
 	infini_json_set_string(object, "device", vdev->device_name);
 	infini_json_set_u64(object, "device_id", vdev->device_id);
 	infini_json_set_string(object, "class", infini_admin_vdev_class_word(vdev->vdev_class));
@@ -113,10 +138,7 @@ struct json_object *infini_json_vdev(const struct infini_admin_vdev *vdev, bool 
 	infini_json_set_u64(object, "token_burst", vdev->token_burst);
 	infini_json_set_u64(object, "quantum_ns", vdev->quantum_ns);
 	infini_json_set_u64(object, "memory_limit_bytes", vdev->memory_limit_bytes);
-	infini_json_set_u64(object, "uid", vdev->uid);
-	infini_json_set_u64(object, "gid", vdev->gid);
-	snprintf(text, sizeof(text), "%04o", vdev->mode);
-	infini_json_set_string(object, "mode", text);
+	infini_json_access(object, vdev);
 	if (vdev->minor < 0) {
 		json_object_object_add(object, "node", NULL);
 	} else {

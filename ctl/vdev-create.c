@@ -40,6 +40,10 @@ static int infini_vdev_create_fail(struct infini_ctl *ctl, int err, const char *
 		return infini_fail(ctl, INFINI_EXIT_FAILURE,
 				   "vdev \"%s\" exists already: change it with infinictl vdev set %s",
 				   name, name);
+	case -ENOTUNIQ:
+		return infini_fail(ctl, INFINI_EXIT_FAILURE,
+				   "vdev \"%s\": another vdev has that --uuid: infinictl vdev list shows which",
+				   name);
 	case -ENOSPC:
 		return infini_fail_space(ctl, name, device->name, &nothing, config);
 	default:
@@ -91,12 +95,13 @@ static int infini_vdev_create_run(struct infini_ctl *ctl, int argc, char **argv)
 		{ "device", required_argument, NULL, 'd' },
 		INFINI_CONFIG_OPTIONS,
 		{ "no-node", no_argument, NULL, 'n' },
+		{ "uuid", required_argument, NULL, 'u' },
 		{ "help", no_argument, NULL, INFINI_OPTION_HELP },
 		{ 0 }
 	};
 	struct infini_admin_vdev_config config = { 0 };
 	struct infini_config_words words = { 0 };
-	const char *device = NULL;
+	const char *device = NULL, *uuid = NULL;
 	int option, status;
 
 	while ((option = infini_options_next(ctl, argc, argv, options)) >= 0) {
@@ -106,6 +111,8 @@ static int infini_vdev_create_run(struct infini_ctl *ctl, int argc, char **argv)
 			device = optarg;
 		else if (option == 'n')
 			config.no_node = true;
+		else if (option == 'u')
+			uuid = optarg;
 		else
 			infini_config_option(&words, option, optarg);
 	}
@@ -114,6 +121,10 @@ static int infini_vdev_create_run(struct infini_ctl *ctl, int argc, char **argv)
 	status = infini_options_words(ctl, argc, 1, "one name for the vdev");
 	if (!status)
 		status = infini_config_parse(ctl, &words, &config);
+	if (!status && uuid) {
+		status = infini_uuid_parse(ctl, uuid, config.uuid);
+		config.set |= INFINI_VDEV_SET_UUID;
+	}
 	if (status)
 		return status;
 	if (!infini_vdev_name_valid(argv[optind]))
@@ -129,6 +140,7 @@ const struct infini_command infini_vdev_create_command = {
 	.summary = "Create a vdev, a slice of a device",
 	.help = "  --device DEVICE       where (not needed when there is only one device)\n"
 		INFINI_CONFIG_HELP
-		"  --no-node             give it no /dev/infiniN of its own\n",
+		"  --no-node             give it no /dev/infiniN of its own\n"
+		"  --uuid UUID           what it is known by elsewhere (default: a random one)\n",
 	.run = infini_vdev_create_run,
 };

@@ -62,6 +62,7 @@ const struct infini_command infini_vdev_set_command = {
 	.help = INFINI_CONFIG_HELP
 		"What is not given stays. A change holds from the next dispatch, allocation or open.\n"
 		"A memory limit below what is in use takes nothing away: no further allocation.\n"
-		"--rate none also forgets the burst.\n",
+		"--rate none also forgets the burst. Who has it open keeps it, whatever of --owner,\n"
+		"--mode, --cgroup and --exclusive changes.\n",
 	.run = infini_vdev_set_run,
 };

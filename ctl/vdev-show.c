@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* infinictl vdev show */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "ctl.h"
@@ -9,7 +10,7 @@
 
 static void infini_vdev_show_config(const struct infini_admin_vdev *v)
 {
-	char owner[96];
+	char owner[96], uuid[INFINI_UUID_TEXT], cgroup[PATH_MAX + 64];
 
 	infini_owner_text(v->uid, v->gid, owner, sizeof(owner));
 	printf("name         %s\n", v->name);
@@ -19,7 +20,13 @@ static void infini_vdev_show_config(const struct infini_admin_vdev *v)
 		printf("node         none\n");
 	else
 		printf("node         /dev/infini%u\n", v->id);
+	infini_uuid_text(v->uuid, uuid);
+	printf("uuid         %s\n", uuid);
 	printf("owner        %s, mode %04o\n", owner, v->mode);
+	printf("openers      %s\n", v->exclusive ? "one at a time" : "several");
+	if (v->cgroup_id)
+		infini_cgroup_text(v->cgroup_id, cgroup, sizeof(cgroup));
+	printf("cgroup       %s\n", v->cgroup_id ? cgroup : "any");
 	printf("class        %s\n", infini_admin_vdev_class_word(v->vdev_class));
 	printf("weight       %u\n", v->weight);
 	printf("quantum      %s\n", infini_duration_text(v->quantum_ns).s);

@@ -6,8 +6,10 @@
 #include <linux/file.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
+#include <linux/nsproxy.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <net/net_namespace.h>
 
 #include "infini.h"
 
@@ -131,6 +133,15 @@ static int infini_control_query(struct infini_ucmd *ucmd)
 	return err ?: infini_ucmd_respond(ucmd);
 }
 
+/*
+ * As for netlink: who is not in the network namespace of the administrator, as in most containers,
+ * learns nothing of vdevs that are not his, and not which names there are.
+ */
+static int infini_control_refusal(int err)
+{
+	return err == -EACCES && !net_eq(current->nsproxy->net_ns, &init_net) ? -ENOENT : err;
+}
+
 static int infini_control_vdev_open(struct infini_ucmd *ucmd)
 {
 	struct infini_vdev_open *cmd = ucmd->cmd;
@@ -148,7 +159,7 @@ static int infini_control_vdev_open(struct infini_ucmd *ucmd)
 		err = fd;
 		goto out_vdev;
 	}
-	err = infini_client_open_file(vdev, &file);
+	err = infini_control_refusal(infini_client_open_file(vdev, &file));
 	if (err)
 		goto out_fd;
 	cmd->fd = fd;

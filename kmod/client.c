@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Clients: an open vdev, its file operations, and what happens when the file is closed. */
 
-#include <linux/cgroup.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -14,19 +13,6 @@
 static atomic_t infini_client_ids = ATOMIC_INIT(0);
 
 /* ---- life ---- */
-
-/* The caller's control group in the unified hierarchy, as the inode of its directory says. */
-static u64 infini_cgroup_id(void)
-{
-	u64 id = 0;
-
-#ifdef CONFIG_CGROUPS
-	rcu_read_lock();
-	id = cgroup_id(task_dfl_cgroup(current));
-	rcu_read_unlock();
-#endif
-	return id;
-}
 
 int infini_client_create(struct infini_vdev *vdev, struct infini_client **out)
 {
@@ -52,11 +38,13 @@ int infini_client_create(struct infini_vdev *vdev, struct infini_client **out)
 	init_waitqueue_head(&client->wait);
 	client->pid = task_tgid_nr(current);
 	get_task_comm(client->comm, current);
-	client->cgroup_id = infini_cgroup_id();
+	client->cgroup_id = infini_cgroup_current();
 
 	mutex_lock(&vdev->lock);
 	if (vdev->dead)
 		err = -ENODEV;
+	else if (vdev->exclusive && vdev->nr_clients)
+		err = -EBUSY;
 	else if (vdev->nr_clients >= INFINI_CLIENTS_MAX)
 		err = -ENOSPC;
 	if (err) {

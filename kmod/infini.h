@@ -8,7 +8,7 @@
  *
  * Locks, outermost first:
  *	infini_registry_lock	mutex: names, ids, creation and deletion of devices and vdevs
- *	vdev->lock		mutex: the list of clients, limits and owner
+ *	vdev->lock		mutex: the list of clients, limits, who may open
  *	queue->submit_lock	mutex: one submitter at a time; job slots that are IDLE
  *	executor->lock		mutex: one EXCHANGE at a time
  *	client->lock		mutex: the list of queues
@@ -32,6 +32,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
+#include <linux/uuid.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -181,7 +182,10 @@ struct infini_vdev_counters {
  * @node: device node, or NULL
  * @dead: deleted; nothing is opened or begun any more. Written under registry lock, @lock and
  *	device->lock
- * @lock: clients, limits, owner
+ * @uuid: unique; never changes
+ * @lock: clients, limits, who may open
+ * @cgroup_id: of the control group (v2) that an opener must be in, or 0; @lock
+ * @exclusive: one client at a time; @lock
  * @clients: list of struct infini_client; @lock
  * @memory_used_bytes: charged
  * @memory_peak_bytes: highest so far
@@ -206,6 +210,7 @@ struct infini_vdev {
 	refcount_t refs;
 	u32 id;
 	char name[INFINI_NAME_MAX];
+	uuid_t uuid;
 	struct infini_device *device;
 	struct device *node;
 	bool dead;
@@ -216,6 +221,8 @@ struct infini_vdev {
 	kuid_t uid;
 	kgid_t gid;
 	umode_t mode;
+	u64 cgroup_id;
+	bool exclusive;
 	u64 memory_limit_bytes;
 
 	atomic64_t memory_used_bytes;
@@ -540,6 +547,9 @@ extern struct xarray infini_vdevs;
 #define INFINI_VDEV_HAS_FLOOR	(1u << 7)
 #define INFINI_VDEV_HAS_RATE	(1u << 8)
 #define INFINI_VDEV_HAS_BURST	(1u << 9)
+#define INFINI_VDEV_HAS_UUID	(1u << 10)
+#define INFINI_VDEV_HAS_EXCLUSIVE (1u << 11)
+#define INFINI_VDEV_HAS_CGROUP	(1u << 12)
 struct infini_vdev_config {
 	u32 set;
 	u32 weight;
@@ -555,6 +565,9 @@ struct infini_vdev_config {
 	kgid_t gid;
 	u32 mode;
 	bool no_node;
+	uuid_t uuid;
+	bool exclusive;
+	u64 cgroup_id;
 };
 
 /* A consistent look at a vdev, for netlink, fdinfo and the ioctl. */
@@ -566,6 +579,8 @@ struct infini_vdev_snapshot {
 	kuid_t uid;
 	kgid_t gid;
 	umode_t mode;
+	u64 cgroup_id;
+	bool exclusive;
 	bool has_node;
 	u32 executor;			/* as enum infini_admin_executor of libinfini-admin:
 					 * 0 none 1 wanted 2 created 3 attached 4 quarantined */
@@ -621,6 +636,11 @@ void infini_promise_move(struct infini_device *device, const struct infini_promi
 __printf(3, 4) void infini_say(struct infini_reason *reason, const char *plain,
 			       const char *format, ...);
 void infini_say_lowered(u64 limit, u64 used, struct infini_reason *reason);
+
+/* cgroup.c */
+u64 infini_cgroup_current(void);
+bool infini_cgroup_has_current(u64 id);
+int infini_cgroup_from_fd(int fd, u64 *id, struct infini_reason *reason);
 
 /* client.c */
 extern const struct file_operations infini_client_fops;

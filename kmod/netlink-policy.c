@@ -29,6 +29,9 @@ static const struct nla_policy infini_vdev_new_policy[INFINI_A_VDEV_MAX + 1] = {
 	[INFINI_A_VDEV_TOKENS_PER_S] = { .type = NLA_U64, },
 	[INFINI_A_VDEV_TOKEN_BURST] = { .type = NLA_U64, },
 	[INFINI_A_VDEV_OVERCOMMIT] = { .type = NLA_FLAG, },
+	[INFINI_A_VDEV_UUID] = NLA_POLICY_EXACT_LEN(INFINI_VDEV_UUID_BYTES),
+	[INFINI_A_VDEV_EXCLUSIVE] = { .type = NLA_U8, },
+	[INFINI_A_VDEV_CGROUP_FD] = { .type = NLA_S32, },
 };
 
 static const struct nla_policy infini_vdev_set_policy[INFINI_A_VDEV_MAX + 1] = {
@@ -46,6 +49,8 @@ static const struct nla_policy infini_vdev_set_policy[INFINI_A_VDEV_MAX + 1] = {
 	[INFINI_A_VDEV_TOKENS_PER_S] = { .type = NLA_U64, },
 	[INFINI_A_VDEV_TOKEN_BURST] = { .type = NLA_U64, },
 	[INFINI_A_VDEV_OVERCOMMIT] = { .type = NLA_FLAG, },
+	[INFINI_A_VDEV_EXCLUSIVE] = { .type = NLA_U8, },
+	[INFINI_A_VDEV_CGROUP_FD] = { .type = NLA_S32, },
 };
 
 static const struct nla_policy infini_vdev_del_policy[INFINI_A_VDEV_MAX + 1] = {

@@ -199,7 +199,10 @@ static int infini_netlink_put_vdev(struct sk_buff *skb, struct infini_vdev *vdev
 	    nla_put_u32(skb, INFINI_A_VDEV_MODE, snap->mode) ||
 	    nla_put_s32(skb, INFINI_A_VDEV_MINOR, snap->has_node ? (s32)snap->id : -1) ||
 	    nla_put_u32(skb, INFINI_A_VDEV_EXECUTOR, snap->executor) ||
-	    nla_put_u32(skb, INFINI_A_VDEV_EXECUTOR_PID, snap->executor_pid))
+	    nla_put_u32(skb, INFINI_A_VDEV_EXECUTOR_PID, snap->executor_pid) ||
+	    nla_put(skb, INFINI_A_VDEV_UUID, sizeof(vdev->uuid), &vdev->uuid) ||
+	    nla_put_u8(skb, INFINI_A_VDEV_EXCLUSIVE, snap->exclusive) ||
+	    nla_put_u64_64bit(skb, INFINI_A_VDEV_CGROUP_ID, snap->cgroup_id, INFINI_A_VDEV_PAD))
 		return -EMSGSIZE;
 	return infini_netlink_put_stats(skb, snap);
 }
@@ -450,9 +453,49 @@ static void infini_netlink_limits(struct nlattr **attrs, struct infini_vdev_conf
 	}
 }
 
+static int infini_netlink_uuid(struct genl_info *info, struct infini_vdev_config *config)
+{
+	struct nlattr *uuid = info->attrs[INFINI_A_VDEV_UUID];
+
+	if (!uuid)
+		return 0;
+	import_uuid(&config->uuid, nla_data(uuid));
+	if (uuid_is_null(&config->uuid)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, uuid, "a uuid of zeros is none");
+		return -EINVAL;
+	}
+	config->set |= INFINI_VDEV_HAS_UUID;
+	return 0;
+}
+
+/* Who may open it beside owner and mode. A descriptor is one of the caller's, who is sending. */
+static int infini_netlink_access(struct genl_info *info, struct infini_vdev_config *config)
+{
+	struct nlattr *exclusive = info->attrs[INFINI_A_VDEV_EXCLUSIVE];
+	struct nlattr *cgroup = info->attrs[INFINI_A_VDEV_CGROUP_FD];
+	struct infini_reason reason = { };
+	int err;
+
+	if (exclusive) {
+		if (nla_get_u8(exclusive) > 1) {
+			NL_SET_ERR_MSG_ATTR(info->extack, exclusive, "exclusive is 0 or 1");
+			return -EINVAL;
+		}
+		config->exclusive = nla_get_u8(exclusive);
+		config->set |= INFINI_VDEV_HAS_EXCLUSIVE;
+	}
+	if (!cgroup)
+		return 0;
+	err = infini_cgroup_from_fd(nla_get_s32(cgroup), &config->cgroup_id, &reason);
+	infini_netlink_explain(info->extack, &reason);
+	config->set |= INFINI_VDEV_HAS_CGROUP;
+	return err;
+}
+
 static int infini_netlink_config(struct genl_info *info, struct infini_vdev_config *config)
 {
 	struct nlattr **attrs = info->attrs;
+	int err;
 
 	memset(config, 0, sizeof(*config));
 	infini_netlink_limits(attrs, config);
@@ -466,7 +509,10 @@ static int infini_netlink_config(struct genl_info *info, struct infini_vdev_conf
 	}
 	config->no_node = nla_get_flag(attrs[INFINI_A_VDEV_NO_NODE]);
 	config->overcommit = nla_get_flag(attrs[INFINI_A_VDEV_OVERCOMMIT]);
-	return infini_netlink_owner(info, config);
+	err = infini_netlink_owner(info, config);
+	if (!err)
+		err = infini_netlink_uuid(info, config);
+	return err ?: infini_netlink_access(info, config);
 }
 
 /* The answer is made first: a vdev that nobody hears of would be a leak. */

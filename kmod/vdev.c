@@ -168,21 +168,36 @@ void infini_vdev_tell_throttle_locked(struct infini_vdev *vdev)
 
 /* ---- who may open ---- */
 
-int infini_vdev_may_open(struct infini_vdev *vdev)
+static bool infini_vdev_mode_allows_locked(const struct infini_vdev *vdev)
 {
 	umode_t bits;
 
-	mutex_lock(&vdev->lock);
+	lockdep_assert_held(&vdev->lock);
 	if (uid_eq(vdev->uid, current_fsuid()))
 		bits = vdev->mode >> 6;
 	else if (in_group_p(vdev->gid))
 		bits = vdev->mode >> 3;
 	else
 		bits = vdev->mode;
+	return (bits & 06) == 06;
+}
+
+/*
+ * Root of the initial user namespace passes by owner and mode as everywhere. A bond to a control
+ * group holds for root too: in containers without user namespaces root is that root.
+ */
+int infini_vdev_may_open(struct infini_vdev *vdev)
+{
+	bool allowed;
+	u64 cgroup;
+
+	mutex_lock(&vdev->lock);
+	allowed = infini_vdev_mode_allows_locked(vdev);
+	cgroup = vdev->cgroup_id;
 	mutex_unlock(&vdev->lock);
-	if ((bits & 06) == 06 || capable(CAP_DAC_OVERRIDE))
-		return 0;
-	return -EACCES;
+	if (cgroup && !infini_cgroup_has_current(cgroup))
+		return -EACCES;
+	return allowed || capable(CAP_DAC_OVERRIDE) ? 0 : -EACCES;
 }
 
 /* ---- executors ---- */
@@ -342,6 +357,12 @@ static struct infini_vdev *infini_vdev_new(const char *name, struct infini_devic
 	vdev->uid = config->set & INFINI_VDEV_HAS_OWNER ? config->uid : GLOBAL_ROOT_UID;
 	vdev->gid = config->set & INFINI_VDEV_HAS_OWNER ? config->gid : GLOBAL_ROOT_GID;
 	vdev->mode = config->set & INFINI_VDEV_HAS_MODE ? config->mode : 0600;
+	vdev->cgroup_id = config->cgroup_id;
+	vdev->exclusive = config->exclusive;
+	if (config->set & INFINI_VDEV_HAS_UUID)
+		vdev->uuid = config->uuid;
+	else
+		uuid_gen(&vdev->uuid);
 	vdev->memory_limit_bytes = promise->memory_bytes;
 	xa_init_flags(&vdev->buffers, XA_FLAGS_ALLOC1);
 	xa_init_flags(&vdev->programs, XA_FLAGS_ALLOC1);
@@ -363,16 +384,28 @@ static struct infini_device *infini_vdev_device_locked(const char *name)
 	return NULL;
 }
 
-static bool infini_vdev_named_locked(const char *name)
+/* A name and a uuid are one vdev's. */
+static int infini_vdev_unique_locked(const char *name, const struct infini_vdev_config *config,
+				     struct infini_reason *reason)
 {
+	bool has_uuid = config->set & INFINI_VDEV_HAS_UUID;
 	struct infini_vdev *vdev;
 	unsigned long index;
 
 	lockdep_assert_held(&infini_registry_lock);
-	xa_for_each(&infini_vdevs, index, vdev)
-		if (!strcmp(vdev->name, name))
-			return true;
-	return false;
+	xa_for_each(&infini_vdevs, index, vdev) {
+		if (!strcmp(vdev->name, name)) {
+			infini_say(reason, "a vdev of that name exists", "vdev \"%s\" exists",
+				   name);
+			return -EEXIST;
+		}
+		if (has_uuid && uuid_equal(&vdev->uuid, &config->uuid)) {
+			infini_say(reason, "another vdev has that uuid",
+				   "uuid %pU is vdev \"%s\"'s", &config->uuid, vdev->name);
+			return -ENOTUNIQ;
+		}
+	}
+	return 0;
 }
 
 static int infini_vdev_create_locked(const char *name, const char *device_name,
@@ -389,10 +422,9 @@ static int infini_vdev_create_locked(const char *name, const char *device_name,
 		infini_say(reason, "no such device", "no device \"%s\"", device_name);
 		return -ENODEV;
 	}
-	if (infini_vdev_named_locked(name)) {
-		infini_say(reason, "a vdev of that name exists", "vdev \"%s\" exists", name);
-		return -EEXIST;
-	}
+	err = infini_vdev_unique_locked(name, config, reason);
+	if (err)
+		return err;
 	infini_limits_default(&nothing.limits);
 	err = infini_admit(device, config, &nothing, &promise, reason);
 	if (err)
@@ -436,8 +468,8 @@ err_vdev:
  * @vdev: out, referenced
  * @reason: out: words for a refusal
  *
- * Return: 0; -EEXIST, -ENODEV no such device, -ENOSPC more memory or floor than the device has
- * left, -EINVAL, -ENOMEM.
+ * Return: 0; -EEXIST, -ENOTUNIQ the uuid, -ENODEV no such device, -ENOSPC more memory or floor than
+ * the device has left, -EINVAL, -ENOMEM.
  */
 int infini_vdev_create(const char *name, const char *device,
 		       const struct infini_vdev_config *config, struct infini_vdev **vdev,
@@ -477,6 +509,10 @@ static void infini_vdev_change(struct infini_vdev *vdev, const struct infini_vde
 	}
 	if (config->set & INFINI_VDEV_HAS_MODE)
 		vdev->mode = config->mode;
+	if (config->set & INFINI_VDEV_HAS_CGROUP)
+		vdev->cgroup_id = config->cgroup_id;
+	if (config->set & INFINI_VDEV_HAS_EXCLUSIVE)
+		vdev->exclusive = config->exclusive;
 
 	spin_lock_irqsave(&device->lock, flags);
 	now = ktime_get_ns();
@@ -629,6 +665,8 @@ void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot 
 	snap->uid = vdev->uid;
 	snap->gid = vdev->gid;
 	snap->mode = vdev->mode;
+	snap->cgroup_id = vdev->cgroup_id;
+	snap->exclusive = vdev->exclusive;
 	stats->clients = vdev->nr_clients;
 	mutex_unlock(&vdev->lock);
 

@@ -185,6 +185,10 @@ static struct nla_policy infini_vdev_policy[INFINI_A_VDEV_MAX + 1] = {
 	[INFINI_A_VDEV_EXECUTOR] = { .type = NLA_U32 },
 	[INFINI_A_VDEV_EXECUTOR_PID] = { .type = NLA_U32 },
 	[INFINI_A_VDEV_STATS] = { .type = NLA_NESTED },
+	[INFINI_A_VDEV_UUID] = { .minlen = INFINI_VDEV_UUID_BYTES,
+				 .maxlen = INFINI_VDEV_UUID_BYTES },
+	[INFINI_A_VDEV_EXCLUSIVE] = { .type = NLA_U8 },
+	[INFINI_A_VDEV_CGROUP_ID] = { .type = NLA_U64 },
 	[INFINI_A_VDEV_CLASS] = { .type = NLA_U32 },
 	[INFINI_A_VDEV_CAP_PPM] = { .type = NLA_U32 },
 	[INFINI_A_VDEV_FLOOR_PPM] = { .type = NLA_U32 },
@@ -212,6 +216,7 @@ int infini_vdev_parse(const struct nlmsghdr *reply, struct infini_admin_vdev *vd
 	infini_attr_u32(tb[INFINI_A_VDEV_MODE], &vdev->mode);
 	infini_attr_u32(tb[INFINI_A_VDEV_EXECUTOR], &vdev->executor);
 	infini_attr_u32(tb[INFINI_A_VDEV_EXECUTOR_PID], &vdev->executor_pid);
+	infini_attr_u64(tb[INFINI_A_VDEV_CGROUP_ID], &vdev->cgroup_id);
 	infini_attr_u64(tb[INFINI_A_VDEV_QUANTUM_NS], &vdev->quantum_ns);
 	infini_attr_u64(tb[INFINI_A_VDEV_MEMORY_LIMIT_BYTES], &vdev->memory_limit_bytes);
 	infini_attr_u32(tb[INFINI_A_VDEV_CLASS], &vdev->vdev_class);
@@ -222,6 +227,10 @@ int infini_vdev_parse(const struct nlmsghdr *reply, struct infini_admin_vdev *vd
 	infini_attr_string(tb[INFINI_A_VDEV_NAME], vdev->name, sizeof(vdev->name));
 	infini_attr_string(tb[INFINI_A_VDEV_DEVICE_NAME], vdev->device_name,
 			   sizeof(vdev->device_name));
+	if (tb[INFINI_A_VDEV_UUID])
+		memcpy(vdev->uuid, nla_data(tb[INFINI_A_VDEV_UUID]), sizeof(vdev->uuid));
+	if (tb[INFINI_A_VDEV_EXCLUSIVE])
+		vdev->exclusive = nla_get_u8(tb[INFINI_A_VDEV_EXCLUSIVE]);
 	if (tb[INFINI_A_VDEV_MINOR])
 		vdev->minor = nla_get_s32(tb[INFINI_A_VDEV_MINOR]);
 	return tb[INFINI_A_VDEV_STATS] ? infini_stats_parse(tb[INFINI_A_VDEV_STATS], vdev) : 0;

@@ -69,6 +69,23 @@ static int infini_vdev_limits_put(struct nl_msg *msg, const struct infini_admin_
 	return err;
 }
 
+static int infini_vdev_access_put(struct nl_msg *msg, const struct infini_admin_vdev_config *config)
+{
+	int err = 0;
+
+	if (!err && config->set & INFINI_VDEV_SET_OWNER)
+		err = nla_put_u32(msg, INFINI_A_VDEV_UID, config->uid);
+	if (!err && config->set & INFINI_VDEV_SET_OWNER)
+		err = nla_put_u32(msg, INFINI_A_VDEV_GID, config->gid);
+	if (!err && config->set & INFINI_VDEV_SET_MODE)
+		err = nla_put_u32(msg, INFINI_A_VDEV_MODE, config->mode);
+	if (!err && config->set & INFINI_VDEV_SET_EXCLUSIVE)
+		err = nla_put_u8(msg, INFINI_A_VDEV_EXCLUSIVE, config->exclusive);
+	if (!err && config->set & INFINI_VDEV_SET_CGROUP)
+		err = nla_put_s32(msg, INFINI_A_VDEV_CGROUP_FD, config->cgroup_fd);
+	return err;
+}
+
 static int infini_vdev_config_put(struct nl_msg *msg, const struct infini_admin_vdev_config *config)
 {
 	int err = 0;
@@ -80,16 +97,14 @@ static int infini_vdev_config_put(struct nl_msg *msg, const struct infini_admin_
 	if (!err && config->set & INFINI_VDEV_SET_MEMORY)
 		err = nla_put_u64(msg, INFINI_A_VDEV_MEMORY_LIMIT_BYTES,
 				  config->memory_limit_bytes);
-	if (!err && config->set & INFINI_VDEV_SET_OWNER)
-		err = nla_put_u32(msg, INFINI_A_VDEV_UID, config->uid);
-	if (!err && config->set & INFINI_VDEV_SET_OWNER)
-		err = nla_put_u32(msg, INFINI_A_VDEV_GID, config->gid);
-	if (!err && config->set & INFINI_VDEV_SET_MODE)
-		err = nla_put_u32(msg, INFINI_A_VDEV_MODE, config->mode);
+	if (!err && config->set & INFINI_VDEV_SET_UUID)
+		err = nla_put(msg, INFINI_A_VDEV_UUID, sizeof(config->uuid), config->uuid);
 	if (!err && config->no_node)
 		err = nla_put_flag(msg, INFINI_A_VDEV_NO_NODE);
 	if (!err && config->overcommit)
 		err = nla_put_flag(msg, INFINI_A_VDEV_OVERCOMMIT);
+	if (!err)
+		err = infini_vdev_access_put(msg, config);
 	if (!err)
 		err = infini_vdev_limits_put(msg, config);
 	return infini_nl_errno(err);
@@ -132,7 +147,7 @@ int infini_admin_vdev_set(struct infini_admin *admin, const char *name, uint32_t
 	struct nl_msg *msg;
 	int err;
 
-	if (config->no_node)
+	if (config->no_node || config->set & INFINI_VDEV_SET_UUID)
 		return -EINVAL;
 	msg = infini_vdev_request(admin, INFINI_CMD_VDEV_SET, name, id, &err);
 	if (!msg)

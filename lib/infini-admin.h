@@ -60,6 +60,9 @@ struct infini_admin_vdev {
 	int32_t minor;			/* of /dev/infini<id>; -1 without a node */
 	uint32_t executor;		/* enum infini_vdev_executor */
 	uint32_t executor_pid;
+	bool exclusive;			/* one opener at a time */
+	uint8_t uuid[INFINI_VDEV_UUID_BYTES];
+	uint64_t cgroup_id;		/* who opens it must be in that cgroup (v2); 0 for anybody */
 	uint64_t quantum_ns;
 	uint64_t tokens_per_s;		/* 0 for no limit */
 	uint64_t token_burst;		/* 0 for one second's */
@@ -94,6 +97,9 @@ int infini_admin_vdev_get(struct infini_admin *admin, const char *name, uint32_t
 #define INFINI_VDEV_SET_FLOOR	(1u << 7)
 #define INFINI_VDEV_SET_RATE	(1u << 8)	/* none without a burst takes the burst away too */
 #define INFINI_VDEV_SET_BURST	(1u << 9)
+#define INFINI_VDEV_SET_UUID	(1u << 10)	/* create only */
+#define INFINI_VDEV_SET_EXCLUSIVE (1u << 11)
+#define INFINI_VDEV_SET_CGROUP	(1u << 12)	/* cgroup_fd */
 
 struct infini_admin_vdev_config {
 	uint32_t set;			/* INFINI_VDEV_SET_* */
@@ -103,6 +109,10 @@ struct infini_admin_vdev_config {
 	uint32_t floor_ppm;
 	uint32_t uid, gid, mode;
 	bool no_node;			/* create only: no /dev/infini<id> */
+	bool exclusive;			/* one opener at a time; who has it open keeps it */
+	int cgroup_fd;			/* a directory of cgroup v2: openers must be in it or below;
+					 * -1: no such bond any more */
+	uint8_t uuid[INFINI_VDEV_UUID_BYTES];	/* big endian, as it is written */
 	bool overcommit;		/* the device may come to promise more memory than it has */
 	uint64_t quantum_ns;
 	uint64_t tokens_per_s;
@@ -112,7 +122,8 @@ struct infini_admin_vdev_config {
 
 /*
  * @memory_limit_bytes must be set. Default: class normal, weight 100, 2 ms, no cap, floor or token
- * rate, owner root, mode 0600. -ENOSPC: the device has less memory left, or less floor.
+ * rate, owner root, mode 0600, a random uuid. -ENOSPC: the device has less memory left, or less
+ * floor; -EEXIST: the name is taken, -ENOTUNIQ: the uuid; -EBADF: @cgroup_fd is none.
  */
 int infini_admin_vdev_create(struct infini_admin *admin, const char *name, const char *device,
 			     const struct infini_admin_vdev_config *config, uint32_t *id);

@@ -83,6 +83,11 @@ static void taken(void)
 	fake.change_err = -EEXIST;
 }
 
+static void uuid_taken(void)
+{
+	fake.change_err = -ENOTUNIQ;
+}
+
 static void full(void)
 {
 	fake.change_err = -ENOSPC;
@@ -285,6 +290,27 @@ static const struct row rows[] = {
 	{ "an owner of a number that nobody has", "vdev set alpha --owner 3999999999", 1,
 	  "write 3999999999:GROUP", NULL },
 
+	{ "exclusive and shared", "vdev set alpha --exclusive --shared", 2,
+	  "--exclusive and --shared exclude each other", NULL },
+	{ "a cgroup that is none", "vdev set alpha --cgroup /no/such/cgroup", 1,
+	  "--cgroup /no/such/cgroup: ", NULL },
+	{ "a uuid that is short", "vdev create c --memory 1G --uuid 01234567-89ab-cdef-0123", 2,
+	  "--uuid 01234567-89ab-cdef-0123: write 32 hexadecimal digits as 8-4-4-4-12", NULL },
+	{ "a uuid without dashes",
+	  "vdev create c --memory 1G --uuid 0123456789abcdef0123456789abcdef0123", 2,
+	  "write 32 hexadecimal digits", NULL },
+	{ "a uuid that is too long",
+	  "vdev create c --memory 1G --uuid 01234567-89ab-cdef-0123-456789abcdef0", 2,
+	  "write 32 hexadecimal digits", NULL },
+	{ "a uuid with a letter",
+	  "vdev create c --memory 1G --uuid 01234567-89ab-cdef-0123-456789abcdeg", 2,
+	  "write 32 hexadecimal digits", NULL },
+	{ "a uuid cannot be changed", "vdev set alpha --uuid x", 2, "unknown option \"--uuid\"",
+	  NULL },
+	{ "a uuid that is taken",
+	  "vdev create c --device cpu0 --memory 1G --uuid 01234567-89ab-cdef-0123-456789abcdef", 1,
+	  "vdev \"c\": another vdev has that --uuid", uuid_taken },
+
 	{ "an unknown class", "vdev set alpha --class fast", 2,
 	  "--class fast: must be latency, normal or batch", NULL },
 	{ "a class in capitals", "vdev set alpha --class Batch", 2, "latency, normal or batch",
@@ -407,6 +433,27 @@ static void test_create_asks(void **state)
 	assert_int_equal(fake.config.floor_ppm, 125000);
 	assert_int_equal(fake.config.tokens_per_s, 100);
 	assert_int_equal(fake.config.token_burst, 200);
+}
+
+static void test_create_access(void **state)
+{
+	static const uint8_t uuid[] = {
+		0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab,
+		0xcd, 0xef,
+	};
+
+	(void)state;
+	fake_fill();
+	assert_int_equal(run("vdev create c --device cpu0 --memory 1G --exclusive --cgroup none"
+			     " --uuid 01234567-89AB-cdef-0123-456789abcdef"), 0);
+	assert_int_equal(fake.config.set, INFINI_VDEV_SET_MEMORY | INFINI_VDEV_SET_EXCLUSIVE |
+			 INFINI_VDEV_SET_CGROUP | INFINI_VDEV_SET_UUID);
+	assert_true(fake.config.exclusive);
+	assert_int_equal(fake.config.cgroup_fd, -1);
+	assert_memory_equal(fake.config.uuid, uuid, sizeof(uuid));
+	assert_int_equal(run("vdev set alpha --shared"), 0);
+	assert_int_equal(fake.config.set, INFINI_VDEV_SET_EXCLUSIVE);
+	assert_false(fake.config.exclusive);
 }
 
 /* What each word comes to; everything else stays. */
@@ -536,6 +583,9 @@ static void test_vdev_json(void **state)
 	fake.vdevs[1].stats.tokens_generated = 1ull << 40;
 	fake.vdevs[1].queue_wait_hist[40] = 4;
 	fake.vdevs[1].minor = -1;
+	fake.vdevs[1].exclusive = true;
+	fake.vdevs[1].uuid[0] = 0xfe;
+	fake.vdevs[1].uuid[15] = 1;
 	assert_int_equal(run("vdev list --json"), 0);
 	array = json_tokener_parse(out);
 	assert_int_equal(json_object_array_length(array), 2);
@@ -543,6 +593,12 @@ static void test_vdev_json(void **state)
 	assert_string_equal(json_object_get_string(json_object_object_get(vdev, "name")), "beta");
 	assert_null(json_object_object_get(vdev, "node"));
 	assert_string_equal(json_object_get_string(json_object_object_get(vdev, "mode")), "0600");
+	assert_string_equal(json_object_get_string(json_object_object_get(vdev, "uuid")),
+			    "fe000000-0000-0000-0000-000000000001");
+	assert_true(json_object_get_boolean(json_object_object_get(vdev, "exclusive")));
+	assert_int_equal(number(vdev, "cgroup_id"), 0);
+	assert_null(json_object_object_get(vdev, "cgroup"));
+	assert_false(json_object_get_boolean(json_object_object_get(vdev, "cgroup_gone")));
 	assert_int_equal(number(vdev, "weight"), 100);
 	assert_string_equal(json_object_get_string(json_object_object_get(vdev, "class")), "batch");
 	assert_int_equal(number(vdev, "cap_ppm"), 200000);
@@ -687,6 +743,7 @@ static void test_events_json(void **state)
 
 static const struct CMUnitTest other_tests[] = {
 	cmocka_unit_test(test_create_asks),
+	cmocka_unit_test(test_create_access),
 	cmocka_unit_test(test_set_asks),
 	cmocka_unit_test(test_set_limits),
 	cmocka_unit_test(test_note),

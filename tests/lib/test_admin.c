@@ -83,7 +83,8 @@ static void test_create(void **state)
 		.set = INFINI_VDEV_SET_WEIGHT | INFINI_VDEV_SET_QUANTUM | INFINI_VDEV_SET_MEMORY |
 		       INFINI_VDEV_SET_OWNER | INFINI_VDEV_SET_MODE | INFINI_VDEV_SET_CLASS |
 		       INFINI_VDEV_SET_CAP | INFINI_VDEV_SET_FLOOR | INFINI_VDEV_SET_RATE |
-		       INFINI_VDEV_SET_BURST,
+		       INFINI_VDEV_SET_BURST | INFINI_VDEV_SET_UUID,
+		.uuid = { 0xfe, [15] = 1 },
 		.weight = 300, .uid = 1000, .gid = 1001, .mode = 0660, .no_node = true,
 		.quantum_ns = 1000000, .memory_limit_bytes = 1ull << 33, .overcommit = true,
 		.vdev_class = INFINI_VDEV_CLASS_BATCH, .cap_ppm = 200000, .floor_ppm = 100000,
@@ -118,6 +119,10 @@ static void test_create(void **state)
 	assert_int_equal(nla_get_u64(tb[INFINI_A_VDEV_TOKENS_PER_S]), 1000000);
 	assert_int_equal(nla_get_u64(tb[INFINI_A_VDEV_TOKEN_BURST]), 500000000);
 	assert_non_null(tb[INFINI_A_VDEV_OVERCOMMIT]);
+	assert_int_equal(nla_len(tb[INFINI_A_VDEV_UUID]), 16);
+	assert_memory_equal(nla_data(tb[INFINI_A_VDEV_UUID]), config.uuid, 16);
+	assert_null(tb[INFINI_A_VDEV_CGROUP_FD]);
+	assert_null(tb[INFINI_A_VDEV_EXCLUSIVE]);
 }
 
 /* Each bit alone brings its attribute along, and no other. */
@@ -136,15 +141,29 @@ static const struct set_row {
 	{ INFINI_VDEV_SET_FLOOR, INFINI_A_VDEV_FLOOR_PPM, 0, 8 },
 	{ INFINI_VDEV_SET_RATE, INFINI_A_VDEV_TOKENS_PER_S, 0, 9 },
 	{ INFINI_VDEV_SET_BURST, INFINI_A_VDEV_TOKEN_BURST, 0, 10 },
+	{ INFINI_VDEV_SET_EXCLUSIVE, INFINI_A_VDEV_EXCLUSIVE, 0, 1 },
+	{ INFINI_VDEV_SET_CGROUP, INFINI_A_VDEV_CGROUP_FD, 0, 11 },
 	{ 0, 0, 0, 0 },
 };
+
+static uint64_t number(struct nlattr *attr)
+{
+	switch (nla_len(attr)) {
+	case 1:
+		return nla_get_u8(attr);
+	case 4:
+		return nla_get_u32(attr);
+	default:
+		return nla_get_u64(attr);
+	}
+}
 
 static void test_set_sends_only_what_is_set(void **state)
 {
 	struct infini_admin_vdev_config config = {
 		.weight = 1, .quantum_ns = 2, .memory_limit_bytes = 3, .uid = 4, .gid = 4,
 		.mode = 5, .vdev_class = 6, .cap_ppm = 7, .floor_ppm = 8, .tokens_per_s = 9,
-		.token_burst = 10,
+		.token_burst = 10, .exclusive = true, .cgroup_fd = 11,
 	};
 	struct nlattr *tb[INFINI_A_VDEV_MAX + 1];
 	int flags;
@@ -162,9 +181,7 @@ static void test_set_sends_only_what_is_set(void **state)
 		for (int attr = INFINI_A_VDEV_ID + 1; attr <= INFINI_A_VDEV_MAX; attr++)
 			assert_int_equal(!!tb[attr], attr == row->attr || attr == row->other);
 		if (row->attr)
-			assert_int_equal(nla_len(tb[row->attr]) == 8 ?
-					 nla_get_u64(tb[row->attr]) : nla_get_u32(tb[row->attr]),
-					 row->value);
+			assert_int_equal(number(tb[row->attr]), row->value);
 	}
 }
 

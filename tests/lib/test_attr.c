@@ -92,6 +92,7 @@ static void test_device_too_many_kinds(void **state)
 static void test_vdev(void **state)
 {
 	static const size_t first = offsetof(struct infini_vdev_stats, occupancy_ns);
+	static const uint8_t uuid[16] = { 0xfe, [15] = 1 };
 	struct nl_msg *msg = message(INFINI_CMD_VDEV_GET);
 	uint64_t hist[INFINI_HIST_BUCKETS];
 	struct infini_admin_vdev vdev;
@@ -116,6 +117,9 @@ static void test_vdev(void **state)
 	nla_put_u32(msg, INFINI_A_VDEV_FLOOR_PPM, 250000);
 	nla_put_u64(msg, INFINI_A_VDEV_TOKENS_PER_S, 100);
 	nla_put_u64(msg, INFINI_A_VDEV_TOKEN_BURST, 200);
+	nla_put(msg, INFINI_A_VDEV_UUID, sizeof(uuid), uuid);
+	nla_put_u8(msg, INFINI_A_VDEV_EXCLUSIVE, 1);
+	nla_put_u64(msg, INFINI_A_VDEV_CGROUP_ID, 1ull << 40);
 	nest = nla_nest_start(msg, INFINI_A_VDEV_STATS);
 	for (int attr = INFINI_A_STATS_OCCUPANCY_NS; attr <= INFINI_A_STATS_THROTTLES; attr++)
 		if (attr != INFINI_A_STATS_QUEUE_WAIT_HIST)
@@ -144,6 +148,9 @@ static void test_vdev(void **state)
 	assert_int_equal(vdev.floor_ppm, 250000);
 	assert_int_equal(vdev.tokens_per_s, 100);
 	assert_int_equal(vdev.token_burst, 200);
+	assert_memory_equal(vdev.uuid, uuid, sizeof(uuid));
+	assert_true(vdev.exclusive);
+	assert_int_equal(vdev.cgroup_id, 1ull << 40);
 	assert_memory_equal(vdev.queue_wait_hist, hist, sizeof(hist));
 	/* The contract lists the counters in the order of struct infini_vdev_stats. */
 	for (int attr = INFINI_A_STATS_OCCUPANCY_NS; attr <= INFINI_A_STATS_THROTTLES; attr++) {

@@ -30,22 +30,9 @@ static uint32_t owned_vdev(const char *name, uint32_t mode)
 	return id;
 }
 
-/* By node and by VDEV_OPEN, which must agree. */
 static int try_open(void *arg)
 {
-	const uint32_t id = *(uint32_t *)arg;
-	char path[32];
-	int node, fd, control;
-
-	snprintf(path, sizeof(path), "/dev/infini%u", id);
-	node = open(path, O_RDWR | O_CLOEXEC);
-	node = node < 0 ? -errno : 0;
-	control = infini_open(NULL);
-	if (control < 0)
-		return -EIO;
-	fd = infini_vdev_open(control, NULL, id);
-	fd = fd < 0 ? fd : 0;
-	return fd == node ? fd : -ENOTRECOVERABLE;
+	return world_try_open(*(uint32_t *)arg);
 }
 
 static void modes(void)

@@ -125,6 +125,26 @@ int world_client(struct world *world)
 	return fd;
 }
 
+int world_try_open(uint32_t vdev)
+{
+	int node, fd, control = infini_open(NULL);
+	char path[32];
+
+	if (control < 0)
+		return -EIO;
+	snprintf(path, sizeof(path), "/dev/infini%u", vdev);
+	node = open(path, O_RDWR | O_CLOEXEC);
+	if (node >= 0)
+		close(node);
+	node = node < 0 ? -errno : 0;
+	fd = infini_vdev_open(control, NULL, vdev);
+	if (fd >= 0)
+		close(fd);
+	close(control);
+	fd = fd < 0 ? fd : 0;
+	return fd == node ? fd : -ENOTRECOVERABLE;
+}
+
 void world_make(struct world *world, const struct setup *setup)
 {
 	struct infini_memory_kind kinds[WORLD_KINDS];

@@ -69,6 +69,8 @@ void world_device(struct infini_device_register *reg, struct infini_memory_kind 
 		  const char *name);
 uint32_t world_vdev(const char *name, const char *device, uint64_t memory, uint32_t mode);
 int world_client(struct world *world);
+/* Open and close a vdev by its node and by VDEV_OPEN, which must agree: 0 or -errno. */
+int world_try_open(uint32_t vdev);
 /* Another executor for a vdev; returns its process. */
 pid_t world_executor_start(struct world *world, uint32_t vdev, uint32_t window, struct fake **fake);
 struct genl *world_genl(void);

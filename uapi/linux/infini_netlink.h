@@ -33,6 +33,7 @@
 #define INFINI_VDEV_MODE_MAX		511	/* Mode 0777. */
 #define INFINI_VDEV_MODE_DEFAULT	384	/* Mode 0600. */
 #define INFINI_VDEV_MEMORY_MIN_BYTES	4096
+#define INFINI_VDEV_UUID_BYTES		16
 
 /* Who goes before whom; each is served now and then whatever the others do. */
 enum infini_vdev_class {
@@ -166,6 +167,12 @@ enum {
 	INFINI_A_VDEV_TOKEN_BURST,
 	/* Allow the memory limits of a device's vdevs to add up to more than it has. */
 	INFINI_A_VDEV_OVERCOMMIT,
+	INFINI_A_VDEV_UUID,	/* Big endian, as it is written; given at creation, or random. */
+	INFINI_A_VDEV_EXCLUSIVE,	/* 1 if one opener at a time may have it, else 0. */
+	/* Of a cgroup v2 directory; only who is in it or below may open the vdev. -1 for all. */
+	INFINI_A_VDEV_CGROUP_FD,
+	/* Of that cgroup; 0 for none. When it is gone, nobody may open the vdev. */
+	INFINI_A_VDEV_CGROUP_ID,
 
 	__INFINI_A_VDEV_MAX,
 	INFINI_A_VDEV_MAX = (__INFINI_A_VDEV_MAX - 1)
