@@ -72,6 +72,10 @@ static struct json_object *infini_json_stats(const struct infini_admin_vdev *vde
 	infini_json_set_u64(object, "preemptions", stats->preemptions);
 	infini_json_set_u64(object, "tokens_evaluated", stats->tokens_evaluated);
 	infini_json_set_u64(object, "tokens_generated", stats->tokens_generated);
+	infini_json_set_u64(object, "tokens_prompt", stats->tokens_prompt);
+	infini_json_set_u64(object, "tokens_scored", stats->tokens_scored);
+	infini_json_set_u64(object, "tokens_embedded", stats->tokens_embedded);
+	infini_json_set_u64(object, "prompts", stats->prompts);
 	infini_json_set_u64(object, "bytes_in", stats->bytes_in);
 	infini_json_set_u64(object, "bytes_out", stats->bytes_out);
 	infini_json_set_u64(object, "memory_used_bytes", stats->memory_used_bytes);

@@ -46,6 +46,9 @@ struct infini_rate {
 	uint64_t jobs;
 	uint64_t tokens_evaluated;
 	uint64_t tokens_generated;
+	uint64_t tokens_prompt;
+	uint64_t tokens_scored;
+	uint64_t tokens_embedded;
 	uint64_t preemptions;
 	uint64_t wait_p50_ns;
 	uint64_t wait_p99_ns;
@@ -133,6 +136,9 @@ static void infini_rate_measure(const struct infini_sample *before,
 	rate->jobs = vdev->stats.jobs_completed - old->stats.jobs_completed;
 	rate->tokens_evaluated = vdev->stats.tokens_evaluated - old->stats.tokens_evaluated;
 	rate->tokens_generated = vdev->stats.tokens_generated - old->stats.tokens_generated;
+	rate->tokens_prompt = vdev->stats.tokens_prompt - old->stats.tokens_prompt;
+	rate->tokens_scored = vdev->stats.tokens_scored - old->stats.tokens_scored;
+	rate->tokens_embedded = vdev->stats.tokens_embedded - old->stats.tokens_embedded;
 	rate->preemptions = vdev->stats.preemptions - old->stats.preemptions;
 	rate->wait_p50_ns = infini_hist_quantile(hist, 500000);
 	rate->wait_p99_ns = infini_hist_quantile(hist, 990000);
@@ -158,6 +164,9 @@ static struct json_object *infini_rate_json(const struct infini_admin_vdev *vdev
 	infini_json_set_u64(object, "jobs_completed", rate->jobs);
 	infini_json_set_u64(object, "tokens_evaluated", rate->tokens_evaluated);
 	infini_json_set_u64(object, "tokens_generated", rate->tokens_generated);
+	infini_json_set_u64(object, "tokens_prompt", rate->tokens_prompt);
+	infini_json_set_u64(object, "tokens_scored", rate->tokens_scored);
+	infini_json_set_u64(object, "tokens_embedded", rate->tokens_embedded);
 	json_object_object_add(object, "tokens_per_s",
 			       json_object_new_double(rate->tokens_generated / seconds));
 	infini_json_set_u64(object, "preemptions", rate->preemptions);
@@ -194,7 +203,7 @@ static int infini_rates_table(struct infini_ctl *ctl, const struct infini_stats 
 {
 	static const char *const columns[] = {
 		"VDEV", "DEVICE", ">WEIGHT", ">DEVICE%",
-		">SHARE%", ">TOKENS/S", ">EVAL/S", ">JOBS/S",
+		">SHARE%", ">TOKENS/S", ">PROMPT/S", ">EVAL/S", ">JOBS/S",
 		">YIELDS/S", ">WAIT-P50", ">WAIT-P99",
 		">MEMORY", ">LIMIT",
 	};
@@ -214,6 +223,7 @@ static int infini_rates_table(struct infini_ctl *ctl, const struct infini_stats 
 		infini_table_cell(&table, "%.1f", rate.device_percent);
 		infini_table_cell(&table, "%.1f", rate.share_percent);
 		infini_table_cell(&table, "%.1f", rate.tokens_generated / seconds);
+		infini_table_cell(&table, "%.1f", rate.tokens_prompt / seconds);
 		infini_table_cell(&table, "%.1f", rate.tokens_evaluated / seconds);
 		infini_table_cell(&table, "%.1f", rate.jobs / seconds);
 		infini_table_cell(&table, "%.1f", rate.preemptions / seconds);
@@ -243,7 +253,8 @@ static int infini_totals_table(struct infini_ctl *ctl, const struct infini_stats
 {
 	static const char *const columns[] = {
 		"VDEV", "DEVICE", ">WEIGHT", ">OCCUPANCY",
-		">JOBS", ">FAILED", ">EVAL", ">TOKENS",
+		">JOBS", ">FAILED", ">EVAL", ">PROMPT",
+		">TOKENS", ">SCORED", ">EMBEDDED",
 		">YIELDS", ">WAIT-P50", ">WAIT-P99",
 		">MEMORY", ">PEAK", ">LIMIT",
 	};
@@ -263,7 +274,10 @@ static int infini_totals_table(struct infini_ctl *ctl, const struct infini_stats
 		infini_table_cell(&table, "%" PRIu64, (uint64_t)s->jobs_completed);
 		infini_table_cell(&table, "%" PRIu64, (uint64_t)s->jobs_failed);
 		infini_table_cell(&table, "%" PRIu64, (uint64_t)s->tokens_evaluated);
+		infini_table_cell(&table, "%" PRIu64, (uint64_t)s->tokens_prompt);
 		infini_table_cell(&table, "%" PRIu64, (uint64_t)s->tokens_generated);
+		infini_table_cell(&table, "%" PRIu64, (uint64_t)s->tokens_scored);
+		infini_table_cell(&table, "%" PRIu64, (uint64_t)s->tokens_embedded);
 		infini_table_cell(&table, "%" PRIu64, (uint64_t)s->preemptions);
 		infini_table_cell(&table, "%s",
 				  infini_duration_text(infini_hist_quantile(hist, 500000)).s);
@@ -403,8 +417,9 @@ const struct infini_command infini_stats_command = {
 		"                   the rates are shown once\n"
 		"  --json           JSON; with --watch one object per line\n"
 		"Without --watch and --interval: totals since each vdev was created. EVAL counts tokens\n"
-		"evaluated, prompts included, TOKENS those generated. DEVICE% is the part of the\n"
-		"device's time that the vdev held, SHARE% its part of what all vdevs of the device\n"
-		"held together.\n",
+		"evaluated, for whatever: those of prompts (PROMPT), the one before each token that is\n"
+		"generated (TOKENS), those that score a text or verify drafted tokens (SCORED) and\n"
+		"those that become embeddings (EMBEDDED). DEVICE% is the part of the device's time\n"
+		"that the vdev held, SHARE% its part of what all vdevs of the device held together.\n",
 	.run = infini_stats_run,
 };

@@ -59,6 +59,9 @@ static void infini_vdev_show_stats(const struct infini_admin_vdev *v)
 	       (uint64_t)s->jobs_timed_out);
 	printf("tokens       %" PRIu64 " evaluated, %" PRIu64 " generated\n",
 	       (uint64_t)s->tokens_evaluated, (uint64_t)s->tokens_generated);
+	printf("prompts      %" PRIu64 " of %" PRIu64 " tokens; %" PRIu64 " tokens scored, %" PRIu64
+	       " embedded\n", (uint64_t)s->prompts, (uint64_t)s->tokens_prompt,
+	       (uint64_t)s->tokens_scored, (uint64_t)s->tokens_embedded);
 	printf("occupancy    %s in %" PRIu64 " slices, of %s with work\n",
 	       infini_duration_text(s->occupancy_ns).s, (uint64_t)s->slices,
 	       infini_duration_text(s->runnable_ns).s);

@@ -68,6 +68,9 @@ struct infini_backend_run {
 	uint64_t value;				/* out */
 	uint32_t tokens_evaluated;		/* out */
 	uint32_t tokens_generated;		/* out */
+	uint32_t prompts;			/* out: as in struct infini_result, like those below */
+	uint32_t tokens_scored;
+	uint32_t tokens_embedded;
 	/* True when this dispatch should stop at the next segment boundary. Cheap: one load. */
 	bool (*should_yield)(const struct infini_backend_run *run);
 	const void *yield_ctx;

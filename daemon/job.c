@@ -254,6 +254,9 @@ static int run_backend(struct infini_job_context *ctx, const struct infini_dispa
 	result->value = run.value;
 	result->tokens_evaluated = run.tokens_evaluated;
 	result->tokens_generated = run.tokens_generated;
+	result->prompts = run.prompts;
+	result->tokens_scored = run.tokens_scored;
+	result->tokens_embedded = run.tokens_embedded;
 	return outputs_apply(ctx, dispatch);
 }
 

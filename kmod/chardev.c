@@ -103,7 +103,7 @@ int infini_query_fill(struct infini_query *query, enum infini_role role)
 			    INFINI_FEAT_SUBMIT_WAIT | INFINI_FEAT_EVENTFD |
 			    INFINI_FEAT_TIMELINE_PAGE | INFINI_FEAT_INLINE_INPUTS |
 			    INFINI_FEAT_OUTPUTS | INFINI_FEAT_ASK | INFINI_FEAT_LIMITS |
-			    INFINI_FEAT_RATE_NOWAIT,
+			    INFINI_FEAT_RATE_NOWAIT | INFINI_FEAT_TOKEN_KINDS,
 		.role = role,
 		.protocol = INFINI_PROTOCOL_VERSION,
 		.max_queues = INFINI_QUEUES_MAX,

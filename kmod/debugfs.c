@@ -178,6 +178,9 @@ void infini_client_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "infini-jobs:\t%llu\n", snap->stats.jobs_completed);
 	seq_printf(m, "infini-tokens-evaluated:\t%llu\n", snap->stats.tokens_evaluated);
 	seq_printf(m, "infini-tokens-generated:\t%llu\n", snap->stats.tokens_generated);
+	seq_printf(m, "infini-tokens-prompt:\t%llu\n", snap->stats.tokens_prompt);
+	seq_printf(m, "infini-tokens-scored:\t%llu\n", snap->stats.tokens_scored);
+	seq_printf(m, "infini-tokens-embedded:\t%llu\n", snap->stats.tokens_embedded);
 	seq_printf(m, "infini-class:\t%s\n", infini_class_words[snap->limits.sched_class]);
 	seq_printf(m, "infini-weight:\t%u\n", snap->limits.weight);
 	seq_printf(m, "infini-cap:\t%u ppm\n", snap->limits.cap_ppm);

@@ -139,6 +139,15 @@ static void infini_executor_requeue_locked(struct infini_kjob *job, u64 now)
 	queue->next = min(queue->next, job->seqno);
 }
 
+static bool infini_executor_tokens_valid(const struct infini_result *result)
+{
+	return result->tokens_evaluated <= INFINI_TOKENS_MAX &&
+	       result->tokens_generated <= INFINI_TOKENS_MAX &&
+	       result->prompts <= result->tokens_generated &&
+	       result->tokens_scored <= result->tokens_evaluated &&
+	       result->tokens_embedded <= result->tokens_evaluated - result->tokens_scored;
+}
+
 static int infini_executor_check_result(const struct infini_executor *executor,
 					const struct infini_kjob *job,
 					const struct infini_result *result)
@@ -147,13 +156,31 @@ static int infini_executor_check_result(const struct infini_executor *executor,
 		return result->dispatch && result->dispatch < executor->next_dispatch ?
 		       -EPROTO : -ESTALE;
 	if (result->state > INFINI_RESULT_PREEMPTED || result->status > 0 ||
-	    result->status < -MAX_ERRNO || result->tokens_evaluated > INFINI_TOKENS_MAX ||
-	    result->tokens_generated > INFINI_TOKENS_MAX)
+	    result->status < -MAX_ERRNO || result->pad ||
+	    !infini_executor_tokens_valid(result))
 		return -EPROTO;
 	if (result->state == INFINI_RESULT_PREEMPTED &&
 	    (result->segment < job->segment || result->status))
 		return -EPROTO;
 	return 0;
+}
+
+/*
+ * The larger of what the client said and what the backend counted; of what kind they are is the
+ * backend's word alone. The last row of a prompt makes a token too, so it is none of the others.
+ */
+static void infini_executor_count_tokens(struct infini_kjob *job,
+					 const struct infini_result *result)
+{
+	u32 other;
+
+	job->tokens_evaluated = max(job->tokens_evaluated, result->tokens_evaluated);
+	job->tokens_generated = max(job->tokens_generated, result->tokens_generated);
+	job->prompts = result->prompts;
+	job->tokens_scored = result->tokens_scored;
+	job->tokens_embedded = result->tokens_embedded;
+	other = job->tokens_scored + job->tokens_embedded + job->tokens_generated - job->prompts;
+	job->tokens_prompt = job->tokens_evaluated - min(job->tokens_evaluated, other);
 }
 
 static void infini_executor_finish_locked(struct infini_executor *executor,
@@ -168,8 +195,7 @@ static void infini_executor_finish_locked(struct infini_executor *executor,
 	if (job->op == INFINI_OP_ALLOC && !result->status)
 		job->buffers[0]->held_generation = executor->generation;
 	job->result = result->value;
-	job->tokens_evaluated = max(job->tokens_evaluated, result->tokens_evaluated);
-	job->tokens_generated = max(job->tokens_generated, result->tokens_generated);
+	infini_executor_count_tokens(job, result);
 	/*
 	 * They are paid for even if nobody waits for them any more; once, since what was generated
 	 * came out of what was evaluated.

@@ -170,6 +170,10 @@ struct infini_vdev_counters {
 	u64 preemptions;
 	u64 tokens_evaluated;
 	u64 tokens_generated;
+	u64 tokens_prompt;
+	u64 tokens_scored;
+	u64 tokens_embedded;
+	u64 prompts;
 	u64 bytes_in;
 	u64 bytes_out;
 	u64 queue_wait_hist[INFINI_HIST_BUCKETS];
@@ -335,6 +339,7 @@ struct infini_program {
  * @data_at: where the inputs' bytes begin in @payload; likewise the offsets below
  * @dispatch: number of the present dispatch
  * @status: of a DOOMED or DONE job
+ * @tokens_prompt: known when it is done, as the three below it
  * @submitted_ns: when it was handed in
  * @queued_ns: when it last began to wait
  * @started_ns: when it was last dispatched
@@ -368,6 +373,10 @@ struct infini_kjob {
 	u64 request_id;
 	u32 tokens_evaluated;
 	u32 tokens_generated;
+	u32 tokens_prompt;
+	u32 tokens_scored;
+	u32 tokens_embedded;
+	u32 prompts;
 
 	u64 segment;
 	u64 dispatch;

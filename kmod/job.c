@@ -89,6 +89,10 @@ void infini_job_end_locked(struct infini_kjob *job, int status, u64 now,
 		count->jobs_completed++;
 		count->tokens_evaluated += job->tokens_evaluated;
 		count->tokens_generated += job->tokens_generated;
+		count->tokens_prompt += job->tokens_prompt;
+		count->tokens_scored += job->tokens_scored;
+		count->tokens_embedded += job->tokens_embedded;
+		count->prompts += job->prompts;
 		count->bytes_in += job->bytes_in;
 		count->bytes_out += job->bytes_out;
 		if (job->tokens_evaluated || job->tokens_generated)
@@ -403,6 +407,10 @@ static void infini_job_reset(struct infini_kjob *job)
 	job->request_id = 0;
 	job->tokens_evaluated = 0;
 	job->tokens_generated = 0;
+	job->tokens_prompt = 0;
+	job->tokens_scored = 0;
+	job->tokens_embedded = 0;
+	job->prompts = 0;
 	job->segment = 0;
 	job->dispatch = 0;
 	job->status = 0;

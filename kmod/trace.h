@@ -17,16 +17,24 @@
 #ifndef INFINI_TRACE_PHASES
 #define INFINI_TRACE_PHASES
 enum infini_trace_phase {
-	INFINI_PHASE_OTHER	= 0,	/* copies, embeddings of nothing, foreign programs */
-	INFINI_PHASE_PROMPT	= 1,	/* more rows evaluated than generated */
+	INFINI_PHASE_OTHER	= 0,	/* copies, foreign programs */
+	INFINI_PHASE_PROMPT	= 1,	/* some are of a prompt */
 	INFINI_PHASE_GENERATE	= 2,
+	INFINI_PHASE_SCORE	= 3,
+	INFINI_PHASE_EMBED	= 4,
 };
 
-static inline u32 infini_trace_phase(u32 evaluated, u32 generated)
+static inline u32 infini_trace_phase(const struct infini_kjob *job)
 {
-	if (evaluated > generated)
+	u32 known = job->tokens_generated + job->tokens_scored + job->tokens_embedded;
+
+	if (job->tokens_prompt || job->tokens_evaluated > known)
 		return INFINI_PHASE_PROMPT;
-	return generated ? INFINI_PHASE_GENERATE : INFINI_PHASE_OTHER;
+	if (job->tokens_generated)
+		return INFINI_PHASE_GENERATE;
+	if (job->tokens_scored)
+		return INFINI_PHASE_SCORE;
+	return job->tokens_embedded ? INFINI_PHASE_EMBED : INFINI_PHASE_OTHER;
 }
 #endif
 
@@ -58,6 +66,10 @@ DECLARE_EVENT_CLASS(infini_job_class,
 		__field(u64, run_ns)
 		__field(u64, occupancy_ns)
 		__field(u64, total_ns)
+		__field(u32, prompt)
+		__field(u32, prompts)
+		__field(u32, scored)
+		__field(u32, embedded)
 	),
 	TP_fast_assign(
 		const struct infini_client *client = job->queue->client;
@@ -70,7 +82,7 @@ DECLARE_EVENT_CLASS(infini_job_class,
 		__entry->pid = client->pid;
 		__entry->op = job->op;
 		__entry->status = job->status;
-		__entry->phase = infini_trace_phase(job->tokens_evaluated, job->tokens_generated);
+		__entry->phase = infini_trace_phase(job);
 		__entry->evaluated = job->tokens_evaluated;
 		__entry->generated = job->tokens_generated;
 		__entry->seqno = job->seqno;
@@ -82,13 +94,18 @@ DECLARE_EVENT_CLASS(infini_job_class,
 		__entry->run_ns = ran ? now - job->started_ns : 0;
 		__entry->occupancy_ns = job->occupancy_ns;
 		__entry->total_ns = now - job->submitted_ns;
+		__entry->prompt = job->tokens_prompt;
+		__entry->prompts = job->prompts;
+		__entry->scored = job->tokens_scored;
+		__entry->embedded = job->tokens_embedded;
 	),
-	TP_printk("device=%u vdev=%u client=%u queue=%u pid=%d op=%u status=%d phase=%u evaluated=%u generated=%u seqno=%llu request=%llu dispatch=%llu segment=%llu cgroup=%llu wait_ns=%llu run_ns=%llu occupancy_ns=%llu total_ns=%llu",
+	TP_printk("device=%u vdev=%u client=%u queue=%u pid=%d op=%u status=%d phase=%u evaluated=%u generated=%u seqno=%llu request=%llu dispatch=%llu segment=%llu cgroup=%llu wait_ns=%llu run_ns=%llu occupancy_ns=%llu total_ns=%llu prompt=%u prompts=%u scored=%u embedded=%u",
 		  __entry->device, __entry->vdev, __entry->client, __entry->queue, __entry->pid,
 		  __entry->op, __entry->status, __entry->phase, __entry->evaluated,
 		  __entry->generated, __entry->seqno, __entry->request, __entry->dispatch,
 		  __entry->segment, __entry->cgroup, __entry->wait_ns, __entry->run_ns,
-		  __entry->occupancy_ns, __entry->total_ns)
+		  __entry->occupancy_ns, __entry->total_ns, __entry->prompt, __entry->prompts,
+		  __entry->scored, __entry->embedded)
 );
 
 DEFINE_EVENT(infini_job_class, infini_job_submit,

@@ -690,6 +690,10 @@ void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot 
 	stats->preemptions = count->preemptions;
 	stats->tokens_evaluated = count->tokens_evaluated;
 	stats->tokens_generated = count->tokens_generated;
+	stats->tokens_prompt = count->tokens_prompt;
+	stats->tokens_scored = count->tokens_scored;
+	stats->tokens_embedded = count->tokens_embedded;
+	stats->prompts = count->prompts;
 	stats->bytes_in = count->bytes_in;
 	stats->bytes_out = count->bytes_out;
 	stats->executor_generation = vdev->generation;

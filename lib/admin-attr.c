@@ -140,6 +140,10 @@ static const struct {
 	FIELD(EXECUTOR_GENERATION, executor_generation),
 	FIELD(THROTTLED_NS, throttled_ns),
 	FIELD(THROTTLES, throttles),
+	FIELD(TOKENS_PROMPT, tokens_prompt),
+	FIELD(TOKENS_SCORED, tokens_scored),
+	FIELD(TOKENS_EMBEDDED, tokens_embedded),
+	FIELD(PROMPTS, prompts),
 #undef FIELD
 };
 

@@ -167,6 +167,8 @@ static const char *refusal(const struct infini_null_program *code)
 		return "null program: wrong magic number";
 	if (code->flags & ~known)
 		return "null program: unknown flag";
+	if (code->pad)
+		return "null program: padding set";
 	if (!code->segments || code->segments > INFINI_NULL_SEGMENTS_MAX)
 		return "null program: segments out of range";
 	if (code->segment_ns > INFINI_NULL_SEGMENT_NS_MAX)
@@ -177,14 +179,14 @@ static const char *refusal(const struct infini_null_program *code)
 static int null_program_load(struct infini_backend *backend, const void *data, size_t bytes,
 			     struct infini_backend_program **program)
 {
-	struct infini_null_program code;
+	struct infini_null_program code = { 0 };
 	const char *why;
 
-	if (bytes != sizeof(code)) {
+	if (bytes != sizeof(code) && bytes != offsetof(struct infini_null_program, prompts)) {
 		backend->log(LOG_WARNING, "null program: wrong size");
 		return -EINVAL;
 	}
-	memcpy(&code, data, sizeof(code));
+	memcpy(&code, data, bytes);
 	why = refusal(&code);
 	if (why) {
 		backend->log(LOG_WARNING, why);
@@ -272,6 +274,9 @@ static int null_program_run(struct infini_backend *backend, struct infini_backen
 	run->value = code->segments;
 	run->tokens_evaluated = code->tokens_evaluated;
 	run->tokens_generated = code->tokens_generated;
+	run->prompts = code->prompts;
+	run->tokens_scored = code->tokens_scored;
+	run->tokens_embedded = code->tokens_embedded;
 	return 0;
 }
 

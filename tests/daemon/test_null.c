@@ -102,7 +102,9 @@ static void unknown_device_is_refused(void **state)
 
 /* ---- programs ---------------------------------------------------------------------- */
 
-#define GOOD { INFINI_NULL_MAGIC, 0, 1, 0, 0, 0 }
+#define GOOD .magic = INFINI_NULL_MAGIC, .segments = 1
+#define OLD offsetof(struct infini_null_program, prompts)
+#define NEW sizeof(struct infini_null_program)
 
 static const struct {
 	const char *name;
@@ -111,20 +113,25 @@ static const struct {
 	int ret;
 	const char *said;
 } loads[] = {
-	{ "the smallest", GOOD, 32, 0, "" },
-	{ "the largest", { INFINI_NULL_MAGIC, 15, INFINI_NULL_SEGMENTS_MAX,
-			   INFINI_NULL_SEGMENT_NS_MAX, 1, 1 }, 32, 0, "" },
-	{ "a short one", GOOD, 31, -EINVAL, "null program: wrong size" },
-	{ "a long one", GOOD, 33, -EINVAL, "null program: wrong size" },
-	{ "another magic", { 1, 0, 1, 0, 0, 0 }, 32, -EINVAL, "null program: wrong magic number" },
-	{ "an unknown flag", { INFINI_NULL_MAGIC, 16, 1, 0, 0, 0 }, 32, -EINVAL,
-	  "null program: unknown flag" },
-	{ "no segment", { INFINI_NULL_MAGIC, 0, 0, 0, 0, 0 }, 32, -EINVAL,
+	{ "the smallest", { GOOD }, OLD, 0, "" },
+	{ "the largest",
+	  { .magic = INFINI_NULL_MAGIC, .flags = 15, .segments = INFINI_NULL_SEGMENTS_MAX,
+	    .segment_ns = INFINI_NULL_SEGMENT_NS_MAX, .tokens_evaluated = 1, .tokens_generated = 1,
+	    .prompts = 1, .tokens_scored = 1, .tokens_embedded = 1 }, NEW, 0, "" },
+	{ "a short one", { GOOD }, OLD - 1, -EINVAL, "null program: wrong size" },
+	{ "one between two sizes", { GOOD }, OLD + 4, -EINVAL, "null program: wrong size" },
+	{ "a long one", { GOOD }, NEW + 1, -EINVAL, "null program: wrong size" },
+	{ "another magic", { .magic = 1, .segments = 1 }, NEW, -EINVAL,
+	  "null program: wrong magic number" },
+	{ "an unknown flag", { GOOD, .flags = 16 }, NEW, -EINVAL, "null program: unknown flag" },
+	{ "padding", { GOOD, .pad = 1 }, NEW, -EINVAL, "null program: padding set" },
+	{ "no segment", { .magic = INFINI_NULL_MAGIC }, NEW, -EINVAL,
 	  "null program: segments out of range" },
-	{ "too many segments", { INFINI_NULL_MAGIC, 0, INFINI_NULL_SEGMENTS_MAX + 1, 0, 0, 0 }, 32,
+	{ "too many segments",
+	  { .magic = INFINI_NULL_MAGIC, .segments = INFINI_NULL_SEGMENTS_MAX + 1 }, NEW,
 	  -EINVAL, "null program: segments out of range" },
-	{ "too long segments", { INFINI_NULL_MAGIC, 0, 1, INFINI_NULL_SEGMENT_NS_MAX + 1, 0, 0 },
-	  32, -EINVAL, "null program: segment_ns out of range" },
+	{ "too long segments", { GOOD, .segment_ns = INFINI_NULL_SEGMENT_NS_MAX + 1 }, NEW,
+	  -EINVAL, "null program: segment_ns out of range" },
 };
 
 static void programs_are_validated(void **state)
@@ -195,6 +202,9 @@ static void segments_are_counted_once(void **state)
 			.segments = runs[i].segments,
 			.tokens_evaluated = 11,
 			.tokens_generated = 3,
+			.prompts = 2,
+			.tokens_scored = 5,
+			.tokens_embedded = 1,
 		};
 		uint64_t memory[2] = { 0, 0 };
 		struct infini_backend_buffer buffer = { .bytes = sizeof(memory), .addr = memory };
@@ -209,7 +219,8 @@ static void segments_are_counted_once(void **state)
 		if (ret != runs[i].ret || memory[0] != runs[i].counted ||
 		    (ret == INFINI_BACKEND_PREEMPTED && run.segment != runs[i].segment) ||
 		    (!ret && (run.value != runs[i].value || run.tokens_evaluated != 11 ||
-			      run.tokens_generated != 3)))
+			      run.tokens_generated != 3 || run.prompts != 2 ||
+			      run.tokens_scored != 5 || run.tokens_embedded != 1)))
 			fail_msg("%s: returned %d at %llu after %llu", runs[i].name, ret,
 				 (unsigned long long)run.segment, (unsigned long long)memory[0]);
 	}

@@ -121,7 +121,7 @@ static void test_vdev(void **state)
 	nla_put_u8(msg, INFINI_A_VDEV_EXCLUSIVE, 1);
 	nla_put_u64(msg, INFINI_A_VDEV_CGROUP_ID, 1ull << 40);
 	nest = nla_nest_start(msg, INFINI_A_VDEV_STATS);
-	for (int attr = INFINI_A_STATS_OCCUPANCY_NS; attr <= INFINI_A_STATS_THROTTLES; attr++)
+	for (int attr = INFINI_A_STATS_OCCUPANCY_NS; attr <= INFINI_A_STATS_MAX; attr++)
 		if (attr != INFINI_A_STATS_QUEUE_WAIT_HIST)
 			nla_put_u64(msg, attr, 1000 + attr);
 	for (int i = 0; i < INFINI_HIST_BUCKETS; i++)

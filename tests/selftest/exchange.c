@@ -265,6 +265,18 @@ static void false_results(void)
 		  { .dispatch = 1, .tokens_evaluated = UINT32_MAX }, -EPROTO },
 		{ "too many tokens generated",
 		  { .dispatch = 1, .tokens_generated = UINT32_MAX }, -EPROTO },
+		{ "more prompts than tokens",
+		  { .dispatch = 1, .tokens_evaluated = 9, .tokens_generated = 1, .prompts = 2 },
+		  -EPROTO },
+		{ "more scored than evaluated",
+		  { .dispatch = 1, .tokens_evaluated = 8, .tokens_scored = 9 }, -EPROTO },
+		{ "more scored and embedded than evaluated",
+		  { .dispatch = 1, .tokens_evaluated = 8, .tokens_scored = 4, .tokens_embedded = 5 },
+		  -EPROTO },
+		{ "scored and embedded beyond 32 bits",
+		  { .dispatch = 1, .tokens_evaluated = 8, .tokens_scored = 8,
+		    .tokens_embedded = UINT32_MAX }, -EPROTO },
+		{ "padding", { .dispatch = 1, .pad = 1 }, -EPROTO },
 		{ "right at last", { .dispatch = 1 }, 0 },
 		{ "a second time", { .dispatch = 1 }, -EPROTO },
 	};
@@ -527,6 +539,74 @@ static void tokens(void)
 	CHECK_EQ(stats.tokens_generated, 9);
 }
 
+/*
+ * One job each: what the client says, what the backend counts, and what of it belongs to prompts.
+ * @stride: what the executor says that a result takes; 0 for all of it.
+ */
+static void token_kinds(void)
+{
+	enum { OLD = offsetof(struct infini_result, prompts) };
+	static const struct {
+		const char *name;
+		struct infini_result result;
+		uint32_t evaluated, generated, prompt, prompts, scored, embedded, stride;
+	} rows[] = {
+		{ "part of a prompt", { .tokens_evaluated = 512 }, .prompt = 512 },
+		{ "its end", { .tokens_evaluated = 88, .tokens_generated = 1, .prompts = 1 },
+		  .prompt = 88, .prompts = 1 },
+		{ "a prompt of one token", { .tokens_evaluated = 1, .tokens_generated = 1, .prompts = 1 },
+		  .prompt = 1, .prompts = 1 },
+		{ "a token", { .tokens_evaluated = 1, .tokens_generated = 1 }, .prompt = 0 },
+		{ "two prompts and three sequences",
+		  { .tokens_evaluated = 23, .tokens_generated = 5, .prompts = 2 },
+		  .prompt = 20, .prompts = 2 },
+		{ "a text scored", { .tokens_evaluated = 64, .tokens_scored = 64 }, .scored = 64 },
+		{ "embeddings", { .tokens_evaluated = 7, .tokens_embedded = 7 }, .embedded = 7 },
+		{ "of everything",
+		  { .tokens_evaluated = 40, .tokens_generated = 3, .prompts = 1, .tokens_scored = 5,
+		    .tokens_embedded = 6 }, .prompt = 27, .prompts = 1, .scored = 5, .embedded = 6 },
+		{ "the client says more evaluated",
+		  { .tokens_evaluated = 4, .tokens_generated = 1, .prompts = 1 },
+		  .evaluated = 10, .prompt = 10, .prompts = 1 },
+		{ "the client says more generated", { .tokens_evaluated = 4, .tokens_scored = 4 },
+		  .generated = 3, .prompt = 0, .scored = 4 },
+		{ "an executor of old", { .tokens_evaluated = 16, .tokens_generated = 1, .prompts = 1 },
+		  .prompt = 15, .prompts = 0, .stride = OLD },
+	};
+	struct infini_vdev_stats before, stats;
+	struct infini_dispatch dispatch;
+	struct world world;
+	uint32_t queue;
+	size_t i;
+
+	world_make(&world, &(struct setup){ .executor = WORLD_BY_HAND });
+	queue = queue_make(world.client, 4);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct infini_result result = rows[i].result;
+		struct infini_exchange arg = {
+			.results = (uintptr_t)&result, .nr_results = 1,
+			.results_stride = rows[i].stride ? rows[i].stride : sizeof(result),
+		};
+		struct infini_job job = job_nop();
+
+		stats_get(world.client, &before);
+		job.tokens_evaluated = rows[i].evaluated;
+		job.tokens_generated = rows[i].generated;
+		submit_one(world.client, queue, &job);
+		hand_take(&world, &dispatch);
+		result.dispatch = dispatch.dispatch;
+		test_row_err(rows[i].name, infini_exchange(world.executor, &arg), 0);
+		stats_get(world.client, &stats);
+		test_row(rows[i].name, stats.tokens_prompt - before.tokens_prompt,
+			    rows[i].prompt);
+		test_row(rows[i].name, stats.prompts - before.prompts, rows[i].prompts);
+		test_row(rows[i].name, stats.tokens_scored - before.tokens_scored,
+			    rows[i].scored);
+		test_row(rows[i].name, stats.tokens_embedded - before.tokens_embedded,
+			    rows[i].embedded);
+	}
+}
+
 static const struct test tests[] = {
 	{ "sizes, flags and fields", contract },
 	{ "jobs come in order and end with their status", in_order },
@@ -543,6 +623,7 @@ static const struct test tests[] = {
 	{ "the end of a buffer is told and confirmed", notices },
 	{ "memory the worker holds is the vdev's", held_bytes },
 	{ "tokens are the larger of two counts", tokens },
+	{ "tokens of prompts, scored and embedded ones are told apart", token_kinds },
 };
 
 TEST_MAIN(tests)

@@ -61,6 +61,9 @@ static void fdinfo(void)
 	CHECK_EQ(atoi(field("infini-jobs")), 1);
 	CHECK_EQ(atoi(field("infini-tokens-evaluated")), 3);
 	CHECK_EQ(atoi(field("infini-tokens-generated")), 1);
+	CHECK_EQ(atoi(field("infini-tokens-prompt")), 2);
+	CHECK_EQ(atoi(field("infini-tokens-scored")), 0);
+	CHECK_EQ(atoi(field("infini-tokens-embedded")), 0);
 	CHECK(atoll(field("infini-occupancy")) > 0);
 	CHECK(!strncmp(field("infini-class"), "normal\n", 7));
 	CHECK_EQ(atoi(field("infini-weight")), 100);

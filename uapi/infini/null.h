@@ -26,7 +26,12 @@
  * @segment_ns: how long each is busy, up to INFINI_NULL_SEGMENT_NS_MAX
  * @tokens_evaluated: what the backend reports
  * @tokens_generated: likewise
+ * @prompts: likewise
+ * @tokens_scored: likewise
+ * @tokens_embedded: likewise
+ * @pad: 0
  *
+ * A program may end behind @tokens_generated: then what follows is 0.
  * The job's value is the number of segments that ran, all dispatches together.
  * A job may carry one __u64 as arguments, which replaces @segment_ns for that run.
  */
@@ -37,6 +42,10 @@ struct infini_null_program {
 	__aligned_u64 segment_ns;
 	__u32 tokens_evaluated;
 	__u32 tokens_generated;
+	__u32 prompts;
+	__u32 tokens_scored;
+	__u32 tokens_embedded;
+	__u32 pad;
 };
 
 /*

@@ -73,6 +73,8 @@ enum infini_role {
 #define INFINI_FEAT_LIMITS		(1ULL << 9)	/* VDEV_INFO and VDEV_STATS know class, cap,
 							 * floor, token rate and throttling */
 #define INFINI_FEAT_RATE_NOWAIT		(1ULL << 10)	/* INFINI_SUBMIT_F_RATE_NOWAIT */
+#define INFINI_FEAT_TOKEN_KINDS		(1ULL << 11)	/* results and VDEV_STATS tell kinds
+							 * of tokens apart */
 
 /**
  * struct infini_query - what this module can do; on every kind of file
@@ -245,7 +247,7 @@ struct infini_vdev_info {
  * @slices: out: stays in a slot
  * @preemptions: out: jobs that came back PREEMPTED
  * @tokens_evaluated: out: rows of hidden state computed
- * @tokens_generated: out: rows of logits computed
+ * @tokens_generated: out: rows of logits of which each makes a sequence's next token
  * @bytes_in: out: inline inputs, arguments and COPYs from SHARED buffers
  * @bytes_out: out: outputs and COPYs to SHARED buffers
  * @memory_used_bytes: out
@@ -259,6 +261,10 @@ struct infini_vdev_info {
  * @queue_wait_hist: out: pointer to __u64[INFINI_HIST_BUCKETS] or 0
  * @throttled_ns: out: time a cap or a token rate kept the vdev from running though it had work
  * @throttles: out: how often
+ * @tokens_prompt: out: evaluated, of prompts
+ * @tokens_scored: out: evaluated to score a text or to verify drafted tokens; generate nothing
+ * @tokens_embedded: out: evaluated into embeddings; generate nothing
+ * @prompts: out: that came to their end; the last row of each made a first token
  */
 struct infini_vdev_stats {
 	__u32 size;
@@ -288,6 +294,10 @@ struct infini_vdev_stats {
 	__aligned_u64 queue_wait_hist;
 	__aligned_u64 throttled_ns;
 	__aligned_u64 throttles;
+	__aligned_u64 tokens_prompt;
+	__aligned_u64 tokens_scored;
+	__aligned_u64 tokens_embedded;
+	__aligned_u64 prompts;
 };
 
 #define INFINI_QUEUE_F_EVENTFD	(1 << 0)	/* signal @eventfd once per completed job */
@@ -777,6 +787,13 @@ enum infini_result_state {
  * @value: DONE: handed to the client
  * @tokens_evaluated: DONE: counted by the backend in the program it validated
  * @tokens_generated: likewise
+ * @prompts: DONE: prompts that end with the job, at most @tokens_generated
+ * @tokens_scored: DONE: of @tokens_evaluated, those that score a text or verify drafted tokens
+ * @tokens_embedded: DONE: of @tokens_evaluated, those that become embeddings
+ * @pad: 0
+ *
+ * What is evaluated and neither scored, embedded nor the one row before a generated token within
+ * a sequence belongs to a prompt.
  *
  * A job that was held in the window but not begun is returned as PREEMPTED too, with the segment
  * it came with.
@@ -789,6 +806,10 @@ struct infini_result {
 	__aligned_u64 value;
 	__u32 tokens_evaluated;
 	__u32 tokens_generated;
+	__u32 prompts;
+	__u32 tokens_scored;
+	__u32 tokens_embedded;
+	__u32 pad;
 };
 
 /**
