@@ -30,6 +30,10 @@ struct event {
 	u64 run_ns;
 	u64 occupancy_ns;
 	u64 total_ns;
+	u32 prompt;
+	u32 prompts;
+	u32 scored;
+	u32 embedded;
 };
 
 static __always_inline void event_typed(struct event *e, struct infini_kjob *job, u64 now)
@@ -59,6 +63,10 @@ static __always_inline void event_typed(struct event *e, struct infini_kjob *job
 	e->run_ns = ran ? now - started_ns : 0;
 	e->occupancy_ns = job->occupancy_ns;
 	e->total_ns = now - job->submitted_ns;
+	e->prompt = job->tokens_prompt;
+	e->prompts = job->prompts;
+	e->scored = job->tokens_scored;
+	e->embedded = job->tokens_embedded;
 }
 
 static __always_inline void event_classic(struct event *e, const struct infini_job_entry *entry)
@@ -82,6 +90,10 @@ static __always_inline void event_classic(struct event *e, const struct infini_j
 	e->run_ns = entry->run_ns;
 	e->occupancy_ns = entry->occupancy_ns;
 	e->total_ns = entry->total_ns;
+	e->prompt = entry->prompt;
+	e->prompts = entry->prompts;
+	e->scored = entry->scored;
+	e->embedded = entry->embedded;
 }
 
 /* The row of @key, made from @nothing if it is new; NULL, and one more @lost, without room. */

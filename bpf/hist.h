@@ -51,12 +51,19 @@ static inline __attribute__((always_inline)) unsigned int hist_bucket(unsigned l
 }
 
 /* The verifier wants to see the bound. */
-static inline __attribute__((always_inline)) void hist_add(unsigned int *hist, unsigned long long ns)
+static inline __attribute__((always_inline)) void hist_add_times(unsigned int *hist,
+								 unsigned long long ns,
+								 unsigned int times)
 {
 	unsigned int bucket = hist_bucket(ns);
 
 	if (bucket < HIST_BUCKETS)
-		hist[bucket]++;
+		hist[bucket] += times;
+}
+
+static inline __attribute__((always_inline)) void hist_add(unsigned int *hist, unsigned long long ns)
+{
+	hist_add_times(hist, ns, 1);
 }
 
 #endif /* INFINI_BPF_HIST_H */

@@ -88,8 +88,6 @@ TOKENS_EVENT(lat)
 	struct stream_times times;
 
 	stream_tokens(e, &times);
-	if (row && times.ttft_ns)
-		hist_add(row->ttft, times.ttft_ns);
-	if (row && times.itl_ns)
-		hist_add(row->itl, times.itl_ns);
+	if (row)
+		stream_count(&times, row->ttft, row->itl);
 }

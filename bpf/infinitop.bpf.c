@@ -71,15 +71,11 @@ TOKENS_EVENT(top)
 	if (!row)
 		return;
 	stream_tokens(e, &times);
+	stream_count(&times, row->ttft, row->itl);
 	row->evaluated += e->evaluated;
 	row->generated += e->generated;
-	if (times.ttft_ns) {
-		row->requests++;
-		hist_add(row->ttft, times.ttft_ns);
-	}
-	if (times.itl_ns)
-		hist_add(row->itl, times.itl_ns);
-	/* Of a prompt's last job the last row makes the first token. */
-	if (e->evaluated > e->generated)
-		row->prompt += e->evaluated - e->generated + (times.ttft_ns != 0);
+	row->prompt += e->prompt;
+	row->prompts += e->prompts;
+	row->scored += e->scored;
+	row->embedded += e->embedded;
 }

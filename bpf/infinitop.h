@@ -16,8 +16,8 @@ struct top_key {
 
 /**
  * struct top_row - what it did since the tool was started
- * @prompt: evaluated tokens that belong to a prompt
- * @requests: first tokens
+ * @prompt: evaluated tokens that belong to a prompt; likewise @scored and @embedded
+ * @prompts: that came to their end
  * @dispatches: and how long each had waited: @wait_ns together, @wait one by one
  */
 struct top_row {
@@ -26,7 +26,9 @@ struct top_row {
 	__u64 evaluated;
 	__u64 generated;
 	__u64 prompt;
-	__u64 requests;
+	__u64 prompts;
+	__u64 scored;
+	__u64 embedded;
 	__u64 dispatches;
 	__u64 preemptions;
 	__u64 wait_ns;

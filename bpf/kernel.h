@@ -46,6 +46,10 @@ struct infini_kjob {
 	u64 request_id;
 	u32 tokens_evaluated;
 	u32 tokens_generated;
+	u32 tokens_prompt;
+	u32 tokens_scored;
+	u32 tokens_embedded;
+	u32 prompts;
 	u64 segment;
 	u64 dispatch;
 	int status;
@@ -77,6 +81,10 @@ struct infini_job_entry {
 	u64 run_ns;
 	u64 occupancy_ns;
 	u64 total_ns;
+	u32 prompt;
+	u32 prompts;
+	u32 scored;
+	u32 embedded;
 };
 
 #endif /* INFINI_BPF_KERNEL_H */

@@ -115,7 +115,9 @@ static struct json_object *top_json_total(const struct top_row *row)
 	top_json_u64(total, "tokens_evaluated", row->evaluated);
 	top_json_u64(total, "tokens_generated", row->generated);
 	top_json_u64(total, "tokens_prompt", row->prompt);
-	top_json_u64(total, "first_tokens", row->requests);
+	top_json_u64(total, "tokens_scored", row->scored);
+	top_json_u64(total, "tokens_embedded", row->embedded);
+	top_json_u64(total, "prompts", row->prompts);
 	top_json_u64(total, "dispatches", row->dispatches);
 	top_json_u64(total, "preemptions", row->preemptions);
 	top_json_u64(total, "queue_wait_ns", row->wait_ns);

@@ -17,8 +17,8 @@ TOOLS = ("infinitop", "infinilat")
 TOP, LAT = (os.path.join(infini.TREE, "build/bpf", name) for name in TOOLS)
 LOAD = os.path.join(infini.TREE, "build/shares/load")
 PINS = "/sys/fs/bpf/infini"
-SAME = ("jobs_completed", "jobs_failed", "tokens_evaluated", "tokens_generated", "dispatches",
-        "preemptions", "queue_wait_ns")
+SAME = ("jobs_completed", "jobs_failed", "tokens_evaluated", "tokens_generated", "tokens_prompt",
+        "tokens_scored", "tokens_embedded", "prompts", "dispatches", "preemptions", "queue_wait_ns")
 
 
 def ensure(true, what):
