@@ -44,6 +44,11 @@ int infini_sample_take(struct infini_sample *sample, struct infini_admin *admin)
 	return ret;
 }
 
+int infini_sample_add_gone(struct infini_sample *sample, const struct infini_admin_vdev *vdev)
+{
+	return add_vdev(vdev, sample);
+}
+
 void infini_sample_free(struct infini_sample *sample)
 {
 	free(sample->devices);

@@ -14,6 +14,8 @@ struct infini_sample {
 
 /* 0 or -errno, with *@sample empty then. */
 int infini_sample_take(struct infini_sample *sample, struct infini_admin *admin);
+/* One that was deleted since, as it was then. 0, or -ENOMEM. */
+int infini_sample_add_gone(struct infini_sample *sample, const struct infini_admin_vdev *vdev);
 void infini_sample_free(struct infini_sample *sample);
 
 /* NULL when there is none. */

@@ -38,6 +38,8 @@
 #define STOP_GRACE_NS		(5 * INFINI_NS_PER_S)
 /* After a worker's end the module may need a moment before it wants the next. */
 #define RESCAN_AFTER_EXIT_NS	(500 * INFINI_NS_PER_MS)
+/* Deleted vdevs that wait for a ledger that cannot be written. */
+#define GONE_MAX		4096
 
 enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_METRICS, SOURCE_PROBES };
 
@@ -55,6 +57,7 @@ struct supervisor {
 	struct infini_metrics_http *metrics;	/* NULL when it could not listen */
 	struct infini_energy energy;
 	struct infini_ledger *ledger;		/* NULL when it could not be opened */
+	struct infini_sample gone;	/* vdevs deleted since the last entry */
 	int64_t ledger_ns;		/* when an interval ends */
 	char epoch[INFINI_LEDGER_EPOCH_BYTES];
 	struct infini_probe probes[INFINI_CONFIG_BACKENDS_MAX];
@@ -118,6 +121,25 @@ static void log_timeout(const char *vdev_name)
 	infini_log_limited(LOG_WARNING, message);
 }
 
+/* It is in no listing any more, and did something since it was entered last. */
+static void remember_gone(struct supervisor *s, const struct infini_admin_event *event)
+{
+	struct infini_admin_vdev vdev = {
+		.id = event->vdev_id,
+		.device_id = event->device_id,
+		.stats.tokens_evaluated = event->tokens_evaluated,
+		.stats.tokens_generated = event->tokens_generated,
+		.stats.occupancy_ns = event->occupancy_ns,
+	};
+
+	if (!s->ledger || !event->occupancy_ns)
+		return;
+	snprintf(vdev.name, sizeof(vdev.name), "%s", event->name);
+	if (s->gone.nr_vdevs == GONE_MAX || infini_sample_add_gone(&s->gone, &vdev))
+		infini_warn("vdev %s: what it used last is not in the ledger", event->name);
+	s->ledger_ns = 0;
+}
+
 static void handle_event(struct supervisor *s, const struct infini_admin_event *event)
 {
 	if (event->type == INFINI_EVENT_VDEV_CREATED || event->type == INFINI_EVENT_VDEV_DELETED)
@@ -140,6 +162,7 @@ static void handle_event(struct supervisor *s, const struct infini_admin_event *
 	case INFINI_EVENT_VDEV_DELETED:
 		infini_debug("vdev %s was deleted", event->name);
 		infini_crew_deleted(&s->crew, event->vdev_id);
+		remember_gone(s, event);
 		break;
 	default:
 		break;
@@ -268,6 +291,18 @@ static void open_ledger(struct supervisor *s)
 		s->ledger_ns = infini_clock_ns();
 }
 
+/* Deleted vdevs included. */
+static int take_sample(struct supervisor *s, struct infini_sample *sample)
+{
+	int ret = infini_sample_take(sample, s->admin);
+
+	for (size_t i = 0; i < s->gone.nr_vdevs && !ret; i++)
+		ret = infini_sample_add_gone(sample, &s->gone.vdevs[i]);
+	if (ret)
+		infini_sample_free(sample);
+	return ret;
+}
+
 /* What fails now is entered at the end of the next interval. */
 static void enter_interval(struct supervisor *s)
 {
@@ -285,13 +320,15 @@ static void enter_interval(struct supervisor *s)
 		return;
 	s->ledger_ns = infini_clock_ns() + s->config->ledger_interval_s * INFINI_NS_PER_S;
 	read_energy(s);
-	if (infini_sample_take(&sample, s->admin)) {
+	if (take_sample(s, &sample)) {
 		infini_log_limited(LOG_WARNING, "ledger: the module does not say what it counts");
 		return;
 	}
 	if (infini_ledger_enter(s->ledger, &interval, why, sizeof(why))) {
 		snprintf(message, sizeof(message), "ledger: %s", why);
 		infini_log_limited(LOG_WARNING, message);
+	} else {
+		infini_sample_free(&s->gone);
 	}
 	infini_sample_free(&sample);
 }
@@ -715,6 +752,7 @@ static void close_all(struct supervisor *s)
 	stop_probes(s);
 	stop_metrics(s);
 	infini_ledger_close(s->ledger);
+	infini_sample_free(&s->gone);
 	infini_energy_clear(&s->energy);
 	infini_crew_clear(&s->crew);
 	infini_roster_clear(&s->roster);

@@ -735,7 +735,7 @@ void infini_client_fdinfo(struct seq_file *m, struct file *file);
  * an event of the device alone; @pid is the executor's in the initial pid namespace, or 0.
  */
 void infini_netlink_event(enum infini_event type, const struct infini_device *device,
-			  const struct infini_vdev *vdev, pid_t pid);
+			  struct infini_vdev *vdev, pid_t pid);
 int infini_netlink_init(void);
 void infini_netlink_exit(void);
 

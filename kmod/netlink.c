@@ -587,9 +587,29 @@ int infini_nl_vdev_del_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
+/* What nobody can ask for any more. */
+static int infini_netlink_put_final(struct sk_buff *skb, struct infini_vdev *vdev)
+{
+	struct infini_vdev_snapshot *snap = kmalloc(sizeof(*snap), GFP_KERNEL);
+	int err = 0;
+
+	if (!snap)
+		return -ENOMEM;
+	infini_vdev_snapshot(vdev, snap);
+	if (nla_put_u64_64bit(skb, INFINI_A_EVENT_TOKENS_EVALUATED, snap->stats.tokens_evaluated,
+			      INFINI_A_EVENT_PAD) ||
+	    nla_put_u64_64bit(skb, INFINI_A_EVENT_TOKENS_GENERATED, snap->stats.tokens_generated,
+			      INFINI_A_EVENT_PAD) ||
+	    nla_put_u64_64bit(skb, INFINI_A_EVENT_OCCUPANCY_NS, snap->stats.occupancy_ns,
+			      INFINI_A_EVENT_PAD))
+		err = -EMSGSIZE;
+	kfree(snap);
+	return err;
+}
+
 static int infini_netlink_put_event(struct sk_buff *skb, enum infini_event type,
-				    const struct infini_device *device,
-				    const struct infini_vdev *vdev, pid_t pid)
+				    const struct infini_device *device, struct infini_vdev *vdev,
+				    pid_t pid)
 {
 	if (nla_put_u32(skb, INFINI_A_EVENT_TYPE, type) ||
 	    nla_put_u32(skb, INFINI_A_EVENT_DEVICE_ID, device->id) ||
@@ -598,12 +618,12 @@ static int infini_netlink_put_event(struct sk_buff *skb, enum infini_event type,
 	    nla_put_u64_64bit(skb, INFINI_A_EVENT_TIME_NS, ktime_get_ns(), INFINI_A_EVENT_PAD) ||
 	    nla_put_string(skb, INFINI_A_EVENT_NAME, vdev ? vdev->name : device->name))
 		return -EMSGSIZE;
-	return 0;
+	return type == INFINI_EVENT_VDEV_DELETED ? infini_netlink_put_final(skb, vdev) : 0;
 }
 
 /* Without memory the event is lost: who must not miss one lists again from time to time. */
 void infini_netlink_event(enum infini_event type, const struct infini_device *device,
-			  const struct infini_vdev *vdev, pid_t pid)
+			  struct infini_vdev *vdev, pid_t pid)
 {
 	struct sk_buff *skb;
 	void *head;

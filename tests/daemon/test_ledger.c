@@ -50,6 +50,8 @@ static void close_ledger(void)
 	ledger = NULL;
 }
 
+static struct infini_admin_vdev gone;
+
 static int enter(void)
 {
 	struct infini_sample sample;
@@ -61,6 +63,8 @@ static int enter(void)
 	int ret;
 
 	assert_int_equal(infini_sample_take(&sample, NULL), 0);
+	if (gone.id)
+		assert_int_equal(infini_sample_add_gone(&sample, &gone), 0);
 	ret = infini_ledger_enter(ledger, &interval, why, sizeof(why));
 	infini_sample_free(&sample);
 	return ret;
@@ -263,6 +267,25 @@ static void vdev_created_again_counts_from_zero(void **state)
 	assert_int_equal(ask("SELECT count(*) FROM seen"), 3);
 }
 
+/* It is listed no more; what it did last came with the news of its end. */
+static void deleted_vdev_is_entered_to_its_end(void **state)
+{
+	(void)state;
+	work(1, 7, 100);
+	assert_int_equal(enter(), 0);
+	work(1, 5, 50);
+	work(0, 1, 50);
+	use_energy(2000);
+	gone = counted.vdevs[--counted.nr_vdevs];
+	assert_int_equal(enter(), 0);
+	gone.id = 0;
+	assert_int_equal(ask("SELECT generated FROM usage WHERE vdev = 'beta'"), 12);
+	assert_int_equal(ask("SELECT energy_mj FROM usage WHERE vdev = 'beta'"), 1);
+	assert_int_equal(enter(), 0);
+	assert_int_equal(ask("SELECT generated FROM usage WHERE vdev = 'beta'"), 12);
+	assert_adds_up();
+}
+
 static void failed_entry_is_made_up_for(void **state)
 {
 	sqlite3 *db;
@@ -326,6 +349,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(kill_loses_and_doubles_nothing, start, end),
 		cmocka_unit_test_setup_teardown(reloaded_module_counts_from_zero, start, end),
 		cmocka_unit_test_setup_teardown(vdev_created_again_counts_from_zero, start, end),
+		cmocka_unit_test_setup_teardown(deleted_vdev_is_entered_to_its_end, start, end),
 		cmocka_unit_test_setup_teardown(failed_entry_is_made_up_for, start, end),
 		cmocka_unit_test(another_file_is_refused),
 		cmocka_unit_test(epochs_tell_loads_of_the_module),

@@ -191,6 +191,10 @@ enum {
 	INFINI_A_EVENT_TIME_NS,
 	/* Of the vdev, or of the device when the event is about a device. */
 	INFINI_A_EVENT_NAME,
+	/* Of a vdev that was deleted, all in all; likewise those below. */
+	INFINI_A_EVENT_TOKENS_EVALUATED,
+	INFINI_A_EVENT_TOKENS_GENERATED,
+	INFINI_A_EVENT_OCCUPANCY_NS,
 
 	__INFINI_A_EVENT_MAX,
 	INFINI_A_EVENT_MAX = (__INFINI_A_EVENT_MAX - 1)
