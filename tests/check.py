@@ -40,6 +40,8 @@ LAYERS = [
     ("shares", "promised shares on the null backend, in virtual time", ["tests/shares/check"], 1200),
     ("bpf", "what the BPF tools count and leave, in QEMU", ["tests/bpf/check"], 1200),
     ("e2e", "llama.cpp tenants and new users' mistakes, in QEMU", ["tests/e2e/check"], 2400),
+    ("metrics", "what Prometheus and infinictl bill are told under load, in QEMU",
+     ["tests/e2e/check-metrics"], 1200),
     ("native", "preemptions and operators at native speed, User-mode Linux",
      ["tests/e2e/check-native"], 1800),
 ]
