@@ -16,7 +16,6 @@
 #define INFINI_IOCTL_BYTES_MAX	512	/* largest ioctl struct; checked at build time */
 
 static dev_t infini_devt;
-static struct class *infini_class;
 static struct cdev infini_cdev;
 
 /* Copy what the caller's struct has room for back to it. */
@@ -236,23 +235,14 @@ static const struct file_operations infini_node_fops = {
 	.open = infini_node_open,
 };
 
-/* Who may open what is decided at open, by the module; the node's mode does not get in the way. */
-static char *infini_devnode(infini_devnode_device *dev, umode_t *mode)
-{
-	if (mode)
-		*mode = 0666;
-	return NULL;
-}
-
 struct device *infini_node_create(struct infini_vdev *vdev)
 {
-	return device_create(infini_class, NULL, MKDEV(MAJOR(infini_devt), vdev->id), NULL,
-			     "infini%u", vdev->id);
+	return infini_sysfs_add(vdev, MKDEV(MAJOR(infini_devt), vdev->id));
 }
 
 void infini_node_destroy(struct infini_vdev *vdev)
 {
-	device_destroy(infini_class, MKDEV(MAJOR(infini_devt), vdev->id));
+	infini_sysfs_remove(MKDEV(MAJOR(infini_devt), vdev->id));
 }
 
 int infini_chardev_init(void)
@@ -269,18 +259,15 @@ int infini_chardev_init(void)
 	err = alloc_chrdev_region(&infini_devt, 0, INFINI_VDEVS_MAX + 1, "infini");
 	if (err)
 		return err;
-	infini_class = infini_class_create("infini");
-	if (IS_ERR(infini_class)) {
-		err = PTR_ERR(infini_class);
+	err = infini_sysfs_init();
+	if (err)
 		goto err_region;
-	}
-	infini_class->devnode = infini_devnode;
 	cdev_init(&infini_cdev, &infini_node_fops);
 	infini_cdev.owner = THIS_MODULE;
 	err = cdev_add(&infini_cdev, infini_devt, INFINI_VDEVS_MAX + 1);
 	if (err)
-		goto err_class;
-	control = device_create(infini_class, NULL, infini_devt, NULL, "infini");
+		goto err_sysfs;
+	control = infini_sysfs_add(NULL, infini_devt);
 	if (IS_ERR(control)) {
 		err = PTR_ERR(control);
 		goto err_cdev;
@@ -289,8 +276,8 @@ int infini_chardev_init(void)
 
 err_cdev:
 	cdev_del(&infini_cdev);
-err_class:
-	class_destroy(infini_class);
+err_sysfs:
+	infini_sysfs_exit();
 err_region:
 	unregister_chrdev_region(infini_devt, INFINI_VDEVS_MAX + 1);
 	return err;
@@ -298,8 +285,8 @@ err_region:
 
 void infini_chardev_exit(void)
 {
-	device_destroy(infini_class, infini_devt);
+	infini_sysfs_remove(infini_devt);
 	cdev_del(&infini_cdev);
-	class_destroy(infini_class);
+	infini_sysfs_exit();
 	unregister_chrdev_region(infini_devt, INFINI_VDEVS_MAX + 1);
 }

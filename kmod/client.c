@@ -311,11 +311,8 @@ static int infini_client_query(struct infini_ucmd *ucmd)
 static void infini_client_limits(struct infini_vdev *vdev, struct infini_vdev_info *info)
 {
 	struct infini_sched_limits limits;
-	unsigned long flags;
 
-	spin_lock_irqsave(&vdev->device->lock, flags);
-	limits = vdev->sched.limits;
-	spin_unlock_irqrestore(&vdev->device->lock, flags);
+	infini_vdev_limits(vdev, &limits);
 	info->weight = limits.weight;
 	info->quantum_ns = limits.quantum_ns;
 	info->vdev_class = limits.sched_class;

@@ -25,12 +25,6 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
-#ifdef INFINI_HAVE_CLASS_CREATE_1
-#define infini_class_create(name)	class_create(name)
-#else
-#define infini_class_create(name)	class_create(THIS_MODULE, name)
-#endif
-
 #ifdef INFINI_HAVE_EVENTFD_SIGNAL_1
 #define infini_eventfd_signal(ctx)	eventfd_signal(ctx)
 #else
@@ -51,6 +45,26 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define infini_devnode_device	const struct device
 #else
 #define infini_devnode_device	struct device
+#endif
+
+#ifdef INFINI_HAVE_CONST_UEVENT
+#define infini_uevent_device	const struct device
+#else
+#define infini_uevent_device	struct device
+#endif
+
+#ifdef INFINI_HAVE_CONST_NAMESPACE
+#define infini_namespace_device	const struct device
+#else
+#define infini_namespace_device	struct device
+#endif
+
+#ifdef INFINI_HAVE_NS_COMMON
+#define infini_class_namespace	const struct ns_common
+#define infini_init_namespace	(&init_net.ns)
+#else
+#define infini_class_namespace	const void
+#define infini_init_namespace	(&init_net)
 #endif
 
 /* Before 6.2 an extended ack takes constant sentences only: @plain, or the errno must do. */

@@ -25,7 +25,7 @@ static const char *const infini_executor_states[] = {
 	[INFINI_EXECUTOR_GONE] = "gone",
 };
 
-static const char *const infini_class_words[] = {
+const char *const infini_class_words[] = {
 	[INFINI_SCHED_LATENCY] = "latency",
 	[INFINI_SCHED_NORMAL] = "normal",
 	[INFINI_SCHED_BATCH] = "batch",

@@ -621,6 +621,7 @@ void infini_vdev_uncharge(struct infini_vdev *vdev, u64 bytes);
 bool infini_vdev_over_rate(struct infini_vdev *vdev);
 void infini_vdev_tell_throttle_locked(struct infini_vdev *vdev);
 void infini_vdev_charge_held(struct infini_vdev *vdev, u64 bytes);
+void infini_vdev_limits(struct infini_vdev *vdev, struct infini_sched_limits *limits);
 void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot *snap);
 void infini_vdev_cancel_waiting(struct infini_vdev *vdev, int status);
 void infini_vdev_want_executor(struct infini_vdev *vdev);
@@ -723,7 +724,14 @@ void infini_watchdog_stop(struct infini_device *device);
 void infini_executor_revoke(struct infini_executor *executor);
 void infini_executor_lost(struct infini_executor *executor);
 
+/* sysfs.c */
+struct device *infini_sysfs_add(struct infini_vdev *vdev, dev_t devt);
+void infini_sysfs_remove(dev_t devt);
+int infini_sysfs_init(void);
+void infini_sysfs_exit(void);
+
 /* debugfs.c */
+extern const char *const infini_class_words[];
 void infini_debugfs_init(void);
 void infini_debugfs_exit(void);
 void infini_client_fdinfo(struct seq_file *m, struct file *file);

@@ -503,16 +503,17 @@ static void infini_vdev_change(struct infini_vdev *vdev, const struct infini_vde
 
 	lockdep_assert_held(&vdev->lock);
 	WRITE_ONCE(vdev->memory_limit_bytes, promise->memory_bytes);
+	/* Read in sysfs without the lock. */
 	if (config->set & INFINI_VDEV_HAS_OWNER) {
-		vdev->uid = config->uid;
-		vdev->gid = config->gid;
+		WRITE_ONCE(vdev->uid, config->uid);
+		WRITE_ONCE(vdev->gid, config->gid);
 	}
 	if (config->set & INFINI_VDEV_HAS_MODE)
-		vdev->mode = config->mode;
+		WRITE_ONCE(vdev->mode, config->mode);
 	if (config->set & INFINI_VDEV_HAS_CGROUP)
-		vdev->cgroup_id = config->cgroup_id;
+		WRITE_ONCE(vdev->cgroup_id, config->cgroup_id);
 	if (config->set & INFINI_VDEV_HAS_EXCLUSIVE)
-		vdev->exclusive = config->exclusive;
+		WRITE_ONCE(vdev->exclusive, config->exclusive);
 
 	spin_lock_irqsave(&device->lock, flags);
 	now = ktime_get_ns();
@@ -646,6 +647,15 @@ static void infini_vdev_snapshot_executor(struct infini_vdev *vdev,
 			 executor->state == INFINI_EXECUTOR_SERVING ? 3 : 4;
 	if (executor->tgid)
 		snap->executor_pid = pid_nr(executor->tgid);
+}
+
+void infini_vdev_limits(struct infini_vdev *vdev, struct infini_sched_limits *limits)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vdev->device->lock, flags);
+	*limits = vdev->sched.limits;
+	spin_unlock_irqrestore(&vdev->device->lock, flags);
 }
 
 void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot *snap)
