@@ -9,6 +9,8 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "ggml_cache.h"
+
 #define BOUNCE_BYTES	(1 << 20)
 
 static uint64_t last_serial;
@@ -66,7 +68,7 @@ void infini_ggml_buffer_remove(struct infini_backend *backend,
 {
 	struct infini_ggml_buffer *b = buffer->priv;
 
-	(void)backend;
+	infini_ggml_cache_free(backend, b);
 	ggml_backend_buffer_free(b->ggml);
 	free(b->weights);
 	free(b);
@@ -169,6 +171,7 @@ int infini_ggml_buffer_write(struct infini_backend *backend, struct infini_backe
 	(void)backend;
 	if (!bytes)
 		return 0;
+	infini_ggml_cache_written(buffer->priv, offset, bytes);
 	if (buffer->addr) {
 		memcpy((char *)buffer->addr + offset, data, bytes);
 		return 0;
@@ -217,6 +220,7 @@ int infini_ggml_buffer_copy(struct infini_backend *backend, struct infini_backen
 			    uint64_t dst_offset, struct infini_backend_buffer *src,
 			    uint64_t src_offset, uint64_t bytes)
 {
+	infini_ggml_cache_written(dst->priv, dst_offset, bytes);
 	if (dst->addr && src->addr) {
 		memmove((char *)dst->addr + dst_offset, (char *)src->addr + src_offset, bytes);
 		return 0;
@@ -238,6 +242,7 @@ int infini_ggml_buffer_fill(struct infini_backend *backend, struct infini_backen
 	void *data;
 	int ret = 0;
 
+	infini_ggml_cache_written(b, offset, bytes);
 	if (buffer->addr) {
 		memset((char *)buffer->addr + offset, value, bytes);
 		return 0;

@@ -25,6 +25,7 @@ struct infini_ggml_buffer {
 	uint32_t nr_weights;
 	uint32_t room;
 	struct infini_ggml_weight *weights;	/* by offset, disjoint */
+	struct infini_ggml_cache *caches;
 };
 
 int infini_ggml_buffer_add(struct infini_backend *backend, struct infini_backend_buffer *buffer);

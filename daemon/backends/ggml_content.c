@@ -7,9 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The bytes of a place in host memory: in place on the CPU, else read back. */
-static int contents(struct infini_backend *backend, const struct infini_ggml_place *place,
-		    const struct infini_backend_binding *bindings, const char **data)
+int infini_ggml_content_read(struct infini_backend *backend, const struct infini_ggml_place *place,
+			     const struct infini_backend_binding *bindings, const char **data)
 {
 	struct infini_backend_buffer *buffer = bindings[place->binding].buffer;
 	void *grown;
@@ -65,7 +64,7 @@ int infini_ggml_content_check(struct infini_backend *backend,
 	int ret;
 
 	t = node->src[d.src];
-	ret = contents(backend, &graph->places[t - graph->tensors], bindings, &data);
+	ret = infini_ggml_content_read(backend, &graph->places[t - graph->tensors], bindings, &data);
 	if (ret)
 		return ret;
 	for (i3 = 0; i3 < t->ne[3]; i3++)

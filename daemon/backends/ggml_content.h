@@ -9,6 +9,13 @@
 #include "ggml_rules.h"
 #include "ggml_validate.h"
 
+/*
+ * The bytes of a place in host memory: in place on the CPU, else read back, until the next are.
+ * 0, -ENOMEM, -EOPNOTSUPP
+ */
+int infini_ggml_content_read(struct infini_backend *backend, const struct infini_ggml_place *place,
+			     const struct infini_backend_binding *bindings, const char **data);
+
 /* The contents that tensor @index of @graph demands. 0, -EINVAL, -ENOMEM */
 int infini_ggml_content_check(struct infini_backend *backend,
 			      const struct infini_ggml_graph *graph, uint32_t index,

@@ -11,6 +11,7 @@
 
 #include "ggml_build.h"
 #include "ggml_content.h"
+#include "ggml_kinds.h"
 #include "ggml_plan.h"
 #include "ggml_tokens.h"
 
@@ -18,6 +19,7 @@ struct infini_backend_program {
 	struct infini_ggml_graph graph;
 	struct infini_ggml_plan plan;
 	struct infini_ggml_tokens tokens;
+	struct infini_ggml_counts counts;	/* of the run that began last */
 	struct infini_ggml_build build;
 	bool is_built;
 	uint64_t bytes;			/* of host memory, without the build */
@@ -228,6 +230,15 @@ static int run_segments(struct infini_backend *backend, struct infini_backend_pr
 	return 0;
 }
 
+static void report_tokens(const struct infini_backend_program *p, struct infini_backend_run *run)
+{
+	run->tokens_evaluated = p->tokens.evaluated;
+	run->tokens_generated = p->counts.generated;
+	run->prompts = p->counts.prompts;
+	run->tokens_scored = p->counts.scored;
+	run->tokens_embedded = p->tokens.embeds ? p->tokens.evaluated : 0;
+}
+
 int infini_ggml_program_run(struct infini_backend *backend,
 			    struct infini_backend_program *program,
 			    struct infini_backend_run *run)
@@ -252,12 +263,13 @@ int infini_ggml_program_run(struct infini_backend *backend,
 	if (ret)
 		return refused(backend, ret, &why);
 	infini_ggml_threads_set(backend, threads);
+	if (!run->segment)
+		infini_ggml_kinds_count(backend, &program->graph, &program->tokens, run->bindings,
+					&program->counts);
 	ret = run_segments(backend, program, run, &why);
 	if (ret < 0)
 		return refused(backend, ret, &why);
-	if (!ret) {
-		run->tokens_evaluated = program->tokens.evaluated;
-		run->tokens_generated = program->tokens.generated;
-	}
+	if (!ret)
+		report_tokens(program, run);
 	return ret;
 }

@@ -10,6 +10,8 @@
  *	INFINI_LOOP_REPORT	file that gets one line of counters at exit
  *	INFINI_LOOP_SEGMENTS	file that gets a line for each run of a language model: how many
  *				tokens it evaluated, then how many nanoseconds each segment took
+ *	INFINI_LOOP_TOKENS	file that gets a line for each run of a language model: tokens
+ *				evaluated, generated, prompts, tokens scored and embedded
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -43,6 +45,8 @@ static struct {
 	uint64_t longest_ns;		/* segment */
 	uint64_t run_ns;
 } total;
+
+static FILE *tokens;
 
 /* Segments of the run in progress. */
 static struct {
@@ -91,6 +95,20 @@ static void lengths_write(uint32_t evaluated)
 			i + 1 < lengths.nr ? ' ' : '\n');
 }
 
+static FILE *opened(const char *variable)
+{
+	const char *path = getenv(variable);
+
+	return path ? fopen(path, "ae") : NULL;
+}
+
+static void tokens_write(const struct infini_backend_run *run)
+{
+	fprintf(tokens, "%u %u %u %u %u\n", run->tokens_evaluated, run->tokens_generated,
+		run->prompts, run->tokens_scored, run->tokens_embedded);
+	fflush(tokens);
+}
+
 static void say(int priority, const char *message)
 {
 	(void)priority;
@@ -134,8 +152,8 @@ static void start(void)
 		exit(1);
 	}
 	yields = getenv("INFINI_LOOP_YIELD") != NULL;
-	path = getenv("INFINI_LOOP_SEGMENTS");
-	lengths.file = path ? fopen(path, "a") : NULL;
+	lengths.file = opened("INFINI_LOOP_SEGMENTS");
+	tokens = opened("INFINI_LOOP_TOKENS");
 	atexit(report);
 }
 
@@ -273,6 +291,8 @@ int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buff
 		should_yield(&run);
 	if (!ret && lengths.file && run.tokens_evaluated)
 		lengths_write(run.tokens_evaluated);
+	if (!ret && tokens && run.tokens_evaluated)
+		tokens_write(&run);
 	total.runs++;
 	total.evaluated += run.tokens_evaluated;
 	total.generated += run.tokens_generated;

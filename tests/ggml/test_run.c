@@ -607,6 +607,7 @@ struct model {
 	int64_t tokens, outputs, vocab, width;
 	bool cap;			/* logits are scaled and squashed */
 	bool head;
+	const char *result;		/* what the last norm is called */
 };
 
 static struct ggml_tensor *weight(struct ggml_context *c, int64_t in, int64_t out)
@@ -638,6 +639,8 @@ static void model_build(struct ggml_context *c, const struct model *m)
 		x = ggml_add(c, ggml_mul_mat(c, weight(c, 3 * m->width, m->width), n), x);
 	}
 	x = normed(c, x);
+	if (m->result)
+		ggml_set_name(x, m->result);
 	if (!m->head)
 		return;
 	x = ggml_mul_mat(c, weight(c, m->width, m->vocab), x);
@@ -647,19 +650,24 @@ static void model_build(struct ggml_context *c, const struct model *m)
 		ggml_set_name(x, "result_output");
 }
 
+#define POOLED "result_embd_pooled"
+
 static const struct {
 	const char *name;
 	struct model model;
-	uint32_t evaluated, generated;
+	uint32_t evaluated, generated, prompts, scored, embedded;
 } token_rows[] = {
-	{ "one decode step", { 2, 1, 1, 512, 64, false, true }, 1, 1 },
-	{ "a prompt", { 2, 40, 1, 512, 64, false, true }, 40, 1 },
-	{ "a part of a prompt", { 2, 40, 0, 512, 64, false, true }, 40, 0 },
-	{ "prompts and decodes of several slots", { 3, 23, 4, 512, 64, false, true }, 23, 4 },
-	{ "capped logits", { 2, 7, 2, 512, 64, true, true }, 7, 2 },
-	{ "a vocabulary of bytes", { 2, 7, 2, 64, 128, false, true }, 7, 2 },
-	{ "embeddings", { 2, 7, 7, 0, 64, false, false }, 7, 0 },
-	{ "perplexity", { 2, 300, 300, 512, 64, false, true }, 300, 0 },
+	{ "one decode step", { 2, 1, 1, 512, 64, false, true, NULL }, 1, 1, 0, 0, 0 },
+	{ "a prompt", { 2, 40, 1, 512, 64, false, true, NULL }, 40, 1, 1, 0, 0 },
+	{ "a part of a prompt", { 2, 40, 0, 512, 64, false, true, NULL }, 40, 0, 0, 0, 0 },
+	{ "prompts and decodes of several slots", { 3, 23, 4, 512, 64, false, true, NULL },
+	  23, 4, 1, 0, 0 },
+	{ "capped logits", { 2, 7, 2, 512, 64, true, true, NULL }, 7, 2, 1, 0, 0 },
+	{ "a vocabulary of bytes", { 2, 7, 2, 64, 128, false, true, NULL }, 7, 2, 1, 0, 0 },
+	{ "a state without logits", { 2, 7, 7, 0, 64, false, false, NULL }, 7, 0, 0, 0, 0 },
+	{ "embeddings", { 2, 7, 7, 0, 64, false, false, POOLED }, 7, 0, 0, 0, 7 },
+	{ "embeddings before logits", { 2, 7, 7, 512, 64, false, true, POOLED }, 7, 0, 0, 0, 7 },
+	{ "perplexity", { 2, 300, 300, 512, 64, false, true, NULL }, 300, 0, 0, 300, 0 },
 };
 
 static void tokens_are_counted(void)
@@ -675,6 +683,9 @@ static void tokens_are_counted(void)
 		CHECK(scene_run(&s) == 0);
 		CHECK(s.run.tokens_evaluated == token_rows[i].evaluated);
 		CHECK(s.run.tokens_generated == token_rows[i].generated);
+		CHECK(s.run.prompts == token_rows[i].prompts);
+		CHECK(s.run.tokens_scored == token_rows[i].scored);
+		CHECK(s.run.tokens_embedded == token_rows[i].embedded);
 		scene_close(&s);
 		row_done(token_rows[i].name);
 	}
