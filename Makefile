@@ -90,9 +90,15 @@ install: all
 	$(Q)install -d "$(DESTDIR)$(PREFIX)/share/doc/infini/docs"
 	$(Q)install -m 644 README.md LICENSE "$(DESTDIR)$(PREFIX)/share/doc/infini/"
 	$(Q)install -m 644 docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/infini/docs/"
+	$(Q)install -D -m 644 packaging/udev/60-infini.rules \
+		"$(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-infini.rules"
+	$(Q)install -D -m 644 packaging/sysusers.d/infini.conf \
+		"$(DESTDIR)$(PREFIX)/lib/sysusers.d/infini.conf"
 	$(Q)objcopy --strip-debug $(BUILD)/kmod/infini.ko $(BUILD)/kmod/infini-stripped.ko
 	$(Q)install -D -m 644 $(BUILD)/kmod/infini-stripped.ko \
 		"$(DESTDIR)/lib/modules/$$(modinfo -F vermagic $(BUILD)/kmod/infini.ko | cut -d' ' -f1)/extra/infini.ko"
+	$(Q)$(if $(DESTDIR),,systemd-sysusers "$(PREFIX)/lib/sysusers.d/infini.conf" || true)
+	$(Q)$(if $(DESTDIR),,udevadm control --reload || true)
 	$(Q)$(if $(DESTDIR),,depmod "$$(modinfo -F vermagic $(BUILD)/kmod/infini.ko | cut -d' ' -f1)" || true)
 
 # The head of this file.
