@@ -64,6 +64,38 @@ static const char *infini_cdi_state(const struct infini_vdevs *vdevs, const char
 	return "stale";
 }
 
+static bool infini_cdi_file_ready(const char *dir, const char *name, const char *node)
+{
+	struct json_object *spec, *devices;
+	char file[PATH_MAX];
+	bool ready = false;
+
+	infini_cdi_path(dir, file);
+	spec = json_object_from_file(file);
+	devices = infini_cdi_member(spec, "devices", json_type_array);
+	for (size_t i = 0; devices && i < json_object_array_length(devices); i++) {
+		struct json_object *device = json_object_array_get_idx(devices, i);
+		struct json_object *word = infini_cdi_member(device, "name", json_type_string);
+		const char *host = infini_cdi_node(device);
+
+		ready |= word && host && !strcmp(json_object_get_string(word), name) &&
+			 !strcmp(host, node);
+	}
+	json_object_put(spec);
+	return ready;
+}
+
+bool infini_cdi_ready(const char *name, uint32_t id)
+{
+	char node[32];
+
+	snprintf(node, sizeof(node), "/dev/infini%u", id);
+	for (size_t i = 0; i < 2; i++)
+		if (infini_cdi_file_ready(infini_cdi_dirs[i], name, node))
+			return true;
+	return false;
+}
+
 static void infini_cdi_table_row(struct infini_table *table, const struct infini_cdi_row *row)
 {
 	infini_table_cell(table, INFINI_CDI_KIND "=%s", row->device);

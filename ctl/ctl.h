@@ -49,6 +49,7 @@ extern const struct infini_command infini_vdev_set_command;
 extern const struct infini_command infini_vdev_delete_command;
 extern const struct infini_command infini_vdev_list_command;
 extern const struct infini_command infini_vdev_show_command;
+extern const struct infini_command infini_run_command;
 extern const struct infini_command infini_cdi_generate_command;
 extern const struct infini_command infini_cdi_list_command;
 extern const struct infini_command infini_cdi_remove_command;
@@ -178,6 +179,20 @@ uint64_t infini_memory_left(const struct infini_admin_device *device, uint64_t b
 int infini_fail_space(struct infini_ctl *ctl, const char *vdev, const char *device,
 		      const struct infini_admin_vdev *before,
 		      const struct infini_admin_vdev_config *config);
+
+/* vdev-create.c: its steps */
+bool infini_vdev_name_valid(const char *name);
+/* Connect and find where a new vdev goes; @config must say how much memory. */
+int infini_vdev_device(struct infini_ctl *ctl, const char *name, const char *word,
+		       const struct infini_admin_vdev_config *config,
+		       struct infini_admin_device *device);
+int infini_vdev_make(struct infini_ctl *ctl, const char *name,
+		     const struct infini_admin_device *device,
+		     const struct infini_admin_vdev_config *config, uint32_t *id);
+
+/* cdi-list.c */
+/* Runtimes are told that vdev @name is node @id. */
+bool infini_cdi_ready(const char *name, uint32_t id);
 
 /* owner.c */
 int infini_owner_parse(struct infini_ctl *ctl, const char *text, uint32_t *uid, uint32_t *gid);

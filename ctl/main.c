@@ -13,6 +13,7 @@ const struct infini_command *const infini_commands[] = {
 	&infini_vdev_delete_command,
 	&infini_vdev_list_command,
 	&infini_vdev_show_command,
+	&infini_run_command,
 	&infini_cdi_generate_command,
 	&infini_cdi_list_command,
 	&infini_cdi_remove_command,

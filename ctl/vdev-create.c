@@ -51,28 +51,46 @@ static int infini_vdev_create_fail(struct infini_ctl *ctl, int err, const char *
 	}
 }
 
+int infini_vdev_device(struct infini_ctl *ctl, const char *name, const char *word,
+		       const struct infini_admin_vdev_config *config,
+		       struct infini_admin_device *device)
+{
+	int status = infini_ctl_connect(ctl);
+
+	if (!status)
+		status = word ? infini_device_lookup(ctl, word, device) :
+				infini_device_only(ctl, device);
+	if (!status && !(config->set & INFINI_VDEV_SET_MEMORY))
+		status = infini_fail(ctl, INFINI_EXIT_USAGE,
+				     "vdev \"%s\": say how much memory it may use: --memory SIZE (%s is left on device %s)",
+				     name, infini_bytes_text(infini_memory_left(device, 0)).s,
+				     device->name);
+	return status;
+}
+
+int infini_vdev_make(struct infini_ctl *ctl, const char *name,
+		     const struct infini_admin_device *device,
+		     const struct infini_admin_vdev_config *config, uint32_t *id)
+{
+	int err = infini_admin_vdev_create(ctl->admin, name, device->name, config, id);
+
+	if (err)
+		return infini_vdev_create_fail(ctl, err, name, device, config);
+	infini_note(ctl, "vdev \"%s\"", name);
+	return 0;
+}
+
 static int infini_vdev_create(struct infini_ctl *ctl, const char *name, const char *device_word,
 			      const struct infini_admin_vdev_config *config)
 {
 	struct infini_admin_device device;
 	uint32_t id;
-	int err;
-	int status = infini_ctl_connect(ctl);
+	int status = infini_vdev_device(ctl, name, device_word, config, &device);
 
 	if (!status)
-		status = device_word ? infini_device_lookup(ctl, device_word, &device) :
-				       infini_device_only(ctl, &device);
+		status = infini_vdev_make(ctl, name, &device, config, &id);
 	if (status)
 		return status;
-	if (!(config->set & INFINI_VDEV_SET_MEMORY))
-		return infini_fail(ctl, INFINI_EXIT_USAGE,
-				   "vdev \"%s\": say how much memory it may use: --memory SIZE (%s is left on device %s)",
-				   name, infini_bytes_text(infini_memory_left(&device, 0)).s,
-				   device.name);
-	err = infini_admin_vdev_create(ctl->admin, name, device.name, config, &id);
-	if (err)
-		return infini_vdev_create_fail(ctl, err, name, &device, config);
-	infini_note(ctl, "vdev \"%s\"", name);
 	printf("vdev \"%s\" (id %u) created on device %s%s", name, id, device.name,
 	       config->no_node ? ", without a node\n" : "");
 	if (!config->no_node)
@@ -80,7 +98,7 @@ static int infini_vdev_create(struct infini_ctl *ctl, const char *name, const ch
 	return 0;
 }
 
-static bool infini_vdev_name_valid(const char *name)
+bool infini_vdev_name_valid(const char *name)
 {
 	static const char letters[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";

@@ -11,6 +11,7 @@
 #include "crew.h"
 #include "energy.h"
 #include "ledger.h"
+#include "lifetime.h"
 #include "log.h"
 #include "metrics.h"
 #include "metrics_http.h"
@@ -41,7 +42,7 @@
 /* Deleted vdevs that wait for a ledger that cannot be written. */
 #define GONE_MAX		4096
 
-enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_METRICS, SOURCE_PROBES };
+enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_METRICS, SOURCE_LIFETIME, SOURCE_PROBES };
 
 struct supervisor {
 	const struct infini_supervisor_setup *setup;
@@ -55,6 +56,7 @@ struct supervisor {
 	struct infini_roster roster;
 	struct infini_crew crew;
 	struct infini_metrics_http *metrics;	/* NULL when it could not listen */
+	struct infini_lifetime lifetime;
 	struct infini_energy energy;
 	struct infini_ledger *ledger;		/* NULL when it could not be opened */
 	struct infini_sample gone;	/* vdevs deleted since the last entry */
@@ -71,6 +73,13 @@ struct supervisor {
 	int64_t settle_ns;		/* list once more then, if later than now */
 	char run_dir[PATH_MAX];		/* where the pidfile is, whatever a reload says */
 };
+
+static int watch(struct supervisor *s, int fd, uint32_t source)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = source };
+
+	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
 
 /* ---- listings and events ----------------------------------------------------------- */
 
@@ -103,6 +112,7 @@ static void rescan(struct supervisor *s)
 	const char *why;
 	int ret = infini_admin_vdev_list(s->admin, observe_vdev, s);
 
+	infini_lifetime_run(&s->lifetime, s->admin);
 	s->rescan_ns = next_rescan(s);
 	if (s->settle_ns > infini_clock_ns() && s->settle_ns < s->rescan_ns)
 		s->rescan_ns = s->settle_ns;
@@ -272,6 +282,22 @@ static void stop_metrics(struct supervisor *s)
 	s->metrics = NULL;
 }
 
+/* ---- vdevs of commands -------------------------------------------------------------- */
+
+/* Without it only "infinictl run" does not work. */
+static void start_lifetime(struct supervisor *s)
+{
+	int ret = infini_lifetime_open(&s->lifetime, INFINI_LIFETIME_ROOT);
+
+	if (!ret)
+		ret = watch(s, s->lifetime.fd, SOURCE_LIFETIME);
+	if (ret)
+		infini_info("infinictl run is of no use here: %s: %s", INFINI_LIFETIME_ROOT,
+			    strerror(-ret));
+	else
+		infini_lifetime_run(&s->lifetime, s->admin);
+}
+
 /* ---- the ledger -------------------------------------------------------------------- */
 
 /* Without it the daemon still does its work. */
@@ -395,13 +421,6 @@ static void read_probe(struct supervisor *s, struct infini_probe *probe)
 {
 	if (probe->pid && infini_probe_read(probe, found_device, s))
 		end_probe(s, probe);
-}
-
-static int watch(struct supervisor *s, int fd, uint32_t source)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.u32 = source };
-
-	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
 static struct infini_probe *free_probe(struct supervisor *s)
@@ -580,6 +599,8 @@ static int wait_and_handle(struct supervisor *s, int64_t due_ns)
 			read_events(s);
 		else if (source == SOURCE_METRICS)
 			run_metrics(s);
+		else if (source == SOURCE_LIFETIME)
+			infini_lifetime_run(&s->lifetime, s->admin);
 		else
 			read_probe(s, &s->probes[source - SOURCE_PROBES]);
 	}
@@ -751,6 +772,7 @@ static void close_all(struct supervisor *s)
 {
 	stop_probes(s);
 	stop_metrics(s);
+	infini_lifetime_close(&s->lifetime);
 	infini_ledger_close(s->ledger);
 	infini_sample_free(&s->gone);
 	infini_energy_clear(&s->energy);
@@ -782,6 +804,7 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 	s->control_fd = -1;
 	s->signal_fd = -1;
 	s->epoll_fd = -1;
+	s->lifetime.fd = -1;
 	s->rescan_ns = INFINI_FOREVER;
 	s->spec_wanted = true;
 	ret = open_pidfile(s);
@@ -796,6 +819,7 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 			infini_notice("there is no user \"infini\": workers run as nobody");
 		start_metrics(s);
 		open_ledger(s);
+		start_lifetime(s);
 		start_probes(s);
 		ret = serve(s);
 		stop_workers(s);

@@ -60,12 +60,15 @@ static void infini_cdi_string(FILE *out, const char *text)
 	putc('"', out);
 }
 
-/* Two devices of the file, one edit: @name is a vdev's name or its id. */
+/*
+ * Two devices of the file, one edit: @name is a vdev's name or its id. The mode is 0666, as the
+ * host's: the module decides. crun in a user namespace would take its absence for 0.
+ */
 static void infini_cdi_device(struct infini_cdi_writer *w, const char *name,
 			      const struct infini_admin_vdev *vdev)
 {
 	static const char node[] =
-		"{ \"path\": \"/dev/infini%s\", \"hostPath\": \"/dev/infini%s\", \"permissions\": \"rw\" }";
+		"{ \"path\": \"/dev/infini%s\", \"hostPath\": \"/dev/infini%s\", \"fileMode\": 438, \"permissions\": \"rw\" }";
 	char id[16];
 
 	snprintf(id, sizeof(id), "%u", vdev->id);

@@ -88,7 +88,7 @@ static void only_edits(struct json_object *edits)
 	only(edits, " env deviceNodes mounts ");
 	if (json_object_object_get_ex(edits, "deviceNodes", &list))
 		for (size_t i = 0; i < json_object_array_length(list); i++)
-			only(json_object_array_get_idx(list, i), " path hostPath permissions ");
+			only(json_object_array_get_idx(list, i), " path hostPath fileMode permissions ");
 	if (json_object_object_get_ex(edits, "mounts", &list))
 		for (size_t i = 0; i < json_object_array_length(list); i++)
 			only(json_object_array_get_idx(list, i), " hostPath containerPath options ");
@@ -136,6 +136,7 @@ static void node(struct json_object *nodes, size_t i, const char *inside, const 
 	assert_string_equal(text(one, "path"), inside);
 	assert_string_equal(text(one, "hostPath"), host);
 	assert_string_equal(text(one, "permissions"), "rw");
+	assert_int_equal(json_object_get_int(member(one, "fileMode")), 0666);
 }
 
 static void a_vdev_by_name_and_by_id(void **state)

@@ -67,6 +67,11 @@ static void one_device(void)
 	fake.nr_devices = 1;
 }
 
+static void offline(void)
+{
+	fake.devices[0].online = false;
+}
+
 static void no_vdevs(void)
 {
 	fake.nr_vdevs = 0;
@@ -259,6 +264,27 @@ static const struct row rows[] = {
 	  "vdev \"c\": the module's own words", refused },
 	{ "create, refused without words", "vdev create c --device cpu0 --memory 1G", 1,
 	  "vdev \"c\": Input/output error", silent },
+
+	{ "run without a command", "run --memory 1G", 2,
+	  "run: write the command behind \"--\": see infinictl help run", NULL },
+	{ "run with nothing behind the dashes", "run --memory 1G --", 2,
+	  "run: write the command behind \"--\"", NULL },
+	{ "run with a word before the dashes", "run true --memory 1G -- true", 2,
+	  "run takes no arguments", NULL },
+	{ "run without memory", "run --device cpu0 -- true", 2,
+	  "say how much memory it may use: --memory SIZE (4G is left on device cpu0)", NULL },
+	{ "run without a device", "run --memory 1G -- true", 2, "choose one with --device", NULL },
+	{ "run while infinid is down", "run --memory 1G --device cpu0 -- true", 1,
+	  "device cpu0 is offline: is infinid running?", offline },
+	{ "run with a name that containers cannot have", "run --memory 1G --name a. -- true", 2,
+	  "--name a.: use 1 to 31 letters", NULL },
+	{ "run with a number for a name", "run --memory 1G --name 7 -- true", 2,
+	  "not digits alone", NULL },
+	{ "run with a control group", "run --memory 1G --cgroup /x -- true", 2,
+	  "the vdev is bound to the command's own control group", NULL },
+	{ "run, options of the command are its own", "run --memroy 1G -- podman run --rm", 2,
+	  "did you mean \"--memory\"?", NULL },
+	{ "help of run", "run --help", 0, "infinictl run --memory 2G -- podman run IMAGE", NULL },
 
 	{ "an option with a slip", "vdev create c --memroy 2G", 2,
 	  "unknown option \"--memroy\": did you mean \"--memory\"?", NULL },

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * infinictl run: a vdev for as long as a command lives.
+ *
+ * We enter a control group of our own, make a vdev that is bound to it, and become the command. The
+ * group is what says that the command lives, all its children and containers included; infinid
+ * removes the vdev when nobody is left in it, so it does not matter who is killed, and how.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cdi.h"
+#include "ctl.h"
+
+#define CGROUPS		"/sys/fs/cgroup"
+#define RUNS		"/infini"	/* below it, one group for each command */
+#define SPEC_WAIT_MS	5000
+#define SPEC_POLL_MS	10
+#define JOIN_ATTEMPTS	100
+
+/**
+ * struct infini_run - one command
+ * @id: of its vdev
+ * @group: path of its control group below CGROUPS
+ * @argc: words of @argv, NULL behind them
+ */
+struct infini_run {
+	char name[INFINI_NAME_MAX];
+	uint32_t id;
+	char group[NAME_MAX];
+	int argc;
+	char **argv;
+};
+
+/* ---- the control group --------------------------------------------------------------- */
+
+static int infini_run_write(const char *group, const char *file, const char *text)
+{
+	char path[PATH_MAX];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), CGROUPS "%s/%s", group, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* Runtimes set limits in groups below ours, with whatever controllers we were given. */
+static void infini_run_controllers(void)
+{
+	static const char *const controllers[] = { "+cpuset", "+cpu", "+io", "+memory", "+pids" };
+
+	for (size_t i = 0; i < sizeof(controllers) / sizeof(*controllers); i++)
+		infini_run_write(RUNS, "cgroup.subtree_control", controllers[i]);
+}
+
+/* An empty group is infinid's to remove, so ours may be gone before we are in it. */
+static int infini_run_join(const char *group)
+{
+	char path[PATH_MAX];
+	int ret = -EAGAIN;
+
+	snprintf(path, sizeof(path), CGROUPS "%s", group);
+	for (int i = 0; i < JOIN_ATTEMPTS && ret; i++) {
+		if (mkdir(path, 0755) && (errno != EEXIST || !i))
+			return -errno;
+		ret = infini_run_write(group, "cgroup.procs", "0");
+		if (ret && ret != -ENOENT && ret != -ENODEV)
+			return ret;
+	}
+	return ret;
+}
+
+static int infini_run_enter(struct infini_ctl *ctl, struct infini_run *run, int *fd)
+{
+	char path[PATH_MAX];
+	struct statfs fs;
+	int ret;
+
+	if (statfs(CGROUPS, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)
+		return infini_fail(ctl, INFINI_EXIT_FAILURE,
+				   CGROUPS " is not the unified hierarchy (cgroup v2), which run needs");
+	if (mkdir(CGROUPS RUNS, 0755) && errno != EEXIST)
+		return infini_fail(ctl, INFINI_EXIT_FAILURE, CGROUPS RUNS ": %s", strerror(errno));
+	infini_run_controllers();
+	snprintf(run->group, sizeof(run->group), RUNS "/%s", run->name);
+	ret = infini_run_join(run->group);
+	if (ret == -EEXIST)
+		return infini_fail(ctl, INFINI_EXIT_FAILURE,
+				   "--name %s: a command of that name runs already: choose another",
+				   run->name);
+	if (ret)
+		return infini_fail(ctl, INFINI_EXIT_FAILURE, CGROUPS "%s: %s", run->group,
+				   strerror(-ret));
+	snprintf(path, sizeof(path), CGROUPS "%s", run->group);
+	*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *fd < 0 ? infini_fail(ctl, INFINI_EXIT_FAILURE, "%s: %s", path, strerror(errno)) : 0;
+}
+
+/* ---- the command --------------------------------------------------------------------- */
+
+static const char *infini_run_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* @text with every "{}" and "{cgroup}" in place; the text itself when there is none. */
+static char *infini_run_expand(const struct infini_run *run, char *text)
+{
+	char *expanded = NULL;
+	size_t length;
+	FILE *out;
+
+	if (!strstr(text, "{}") && !strstr(text, "{cgroup}"))
+		return text;
+	out = open_memstream(&expanded, &length);
+	if (!out)
+		return NULL;
+	while (*text) {
+		if (!strncmp(text, "{}", 2)) {
+			fprintf(out, INFINI_CDI_KIND "=%s", run->name);
+			text += 2;
+		} else if (!strncmp(text, "{cgroup}", 8)) {
+			fputs(run->group, out);
+			text += 8;
+		} else {
+			putc(*text++, out);
+		}
+	}
+	return fclose(out) ? NULL : expanded;
+}
+
+/* Where "podman run" has its "run"; 0 when it is something else or says itself where the vdev goes. */
+static int infini_run_podman(const struct infini_run *run)
+{
+	int at = 0;
+
+	if (strcmp(infini_run_base(run->argv[0]), "podman"))
+		return 0;
+	for (int i = 1; i < run->argc; i++) {
+		if (strstr(run->argv[i], "{}"))
+			return 0;
+		if (!at && !strcmp(run->argv[i], "run"))
+			at = i;
+	}
+	return at;
+}
+
+/*
+ * podman is told to put the container and its monitor below the group it is in: elsewhere they
+ * would outlive it.
+ */
+static int infini_run_words(struct infini_ctl *ctl, struct infini_run *run, bool *cdi)
+{
+	char **words = calloc(run->argc + 4, sizeof(*words));
+	int podman = infini_run_podman(run);
+	int nr = 0;
+
+	*cdi = podman;
+	for (int i = 0; words && i < run->argc; i++) {
+		*cdi |= strstr(run->argv[i], "{}") != NULL;
+		words[nr] = infini_run_expand(run, run->argv[i]);
+		if (!words[nr++])
+			words = NULL;
+		if (words && podman && i == podman) {
+			char device[] = "--device={}";
+
+			words[nr++] = "--cgroups=split";
+			words[nr] = infini_run_expand(run, device);
+			if (!words[nr++])
+				words = NULL;
+		}
+	}
+	if (!words)
+		return infini_fail(ctl, INFINI_EXIT_FAILURE, "no memory for the command");
+	run->argv = words;
+	run->argc = nr;
+	return 0;
+}
+
+/* infinid has heard of the vdev as soon as we have, or almost. */
+static int infini_run_wait_spec(struct infini_ctl *ctl, const struct infini_run *run)
+{
+	const struct timespec pause = { .tv_nsec = SPEC_POLL_MS * 1000000l };
+
+	for (int ms = 0; ms < SPEC_WAIT_MS; ms += SPEC_POLL_MS) {
+		if (infini_cdi_ready(run->name, run->id))
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return infini_fail(ctl, INFINI_EXIT_FAILURE,
+			   "container runtimes do not learn of vdev \"%s\": does infinid run, and with [cdi] enabled in infinid.conf?",
+			   run->name);
+}
+
+static int infini_run_become(struct infini_ctl *ctl, const struct infini_run *run)
+{
+	char node[32];
+	int status;
+
+	snprintf(node, sizeof(node), "/dev/infini%u", run->id);
+	if (setenv("INFINI_VDEV", run->name, 1) || setenv("INFINI_DEVICE", node, 1))
+		return infini_fail(ctl, INFINI_EXIT_FAILURE, "no memory for the environment");
+	execvp(run->argv[0], run->argv);
+	status = errno == ENOENT ? 127 : 126;
+	return infini_fail(ctl, status, "%s: %s", run->argv[0], strerror(errno));
+}
+
+/* ---- options ------------------------------------------------------------------------- */
+
+static int infini_run_name(struct infini_ctl *ctl, struct infini_run *run, const char *name)
+{
+	uint32_t number;
+
+	if (!name) {
+		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+			return infini_fail(ctl, INFINI_EXIT_FAILURE, "no random number: %s",
+					   strerror(errno));
+		snprintf(run->name, sizeof(run->name), "run-%08x", number);
+		return 0;
+	}
+	if (!infini_vdev_name_valid(name) || !infini_cdi_name_valid(name))
+		return infini_fail(ctl, INFINI_EXIT_USAGE,
+				   "--name %s: use 1 to %d letters, digits and \"._-\" that begin and end with a letter or digit, not digits alone",
+				   name, INFINI_NAME_LEN_MAX);
+	snprintf(run->name, sizeof(run->name), "%s", name);
+	return 0;
+}
+
+static int infini_run(struct infini_ctl *ctl, struct infini_run *run, const char *device_word,
+		      struct infini_admin_vdev_config *config)
+{
+	struct infini_admin_device device;
+	bool cdi;
+	int status = infini_vdev_device(ctl, run->name, device_word, config, &device);
+
+	if (!status && !device.online)
+		status = infini_fail(ctl, INFINI_EXIT_FAILURE,
+				     "device %s is offline: is infinid running? (systemctl start infinid)",
+				     device.name);
+	if (!status)
+		status = infini_run_enter(ctl, run, &config->cgroup_fd);
+	if (status)
+		return status;
+	config->set |= INFINI_VDEV_SET_CGROUP;
+	status = infini_vdev_make(ctl, run->name, &device, config, &run->id);
+	close(config->cgroup_fd);
+	if (!status)
+		status = infini_run_words(ctl, run, &cdi);
+	if (!status && cdi)
+		status = infini_run_wait_spec(ctl, run);
+	if (status)
+		return status;
+	infini_admin_close(ctl->admin);
+	ctl->admin = NULL;
+	return infini_run_become(ctl, run);
+}
+
+/* The words up to "--" are ours. */
+static int infini_run_split(struct infini_ctl *ctl, struct infini_run *run, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--"))
+			continue;
+		run->argc = argc - i - 1;
+		run->argv = argv + i + 1;
+		if (run->argc)
+			return i;
+	}
+	infini_fail(ctl, INFINI_EXIT_USAGE, "run: write the command behind \"--\": see infinictl help run");
+	return -1;
+}
+
+static bool infini_run_asks_help(int argc, char **argv)
+{
+	return argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"));
+}
+
+static int infini_run_run(struct infini_ctl *ctl, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "device", required_argument, NULL, 'd' },
+		{ "name", required_argument, NULL, 'N' },
+		INFINI_CONFIG_OPTIONS,
+		{ 0 }
+	};
+	struct infini_admin_vdev_config config = { 0 };
+	struct infini_config_words words = { 0 };
+	const char *device = NULL, *name = NULL;
+	struct infini_run run = { 0 };
+	int option, ours, status;
+
+	if (infini_run_asks_help(argc, argv))
+		return infini_help_print(ctl);
+	ours = infini_run_split(ctl, &run, argc, argv);
+	if (ours < 0)
+		return INFINI_EXIT_USAGE;
+	while ((option = infini_options_next(ctl, ours, argv, options)) >= 0) {
+		if (option == 'd')
+			device = optarg;
+		else if (option == 'N')
+			name = optarg;
+		else
+			infini_config_option(&words, option, optarg);
+	}
+	if (option == INFINI_OPTIONS_FAILED)
+		return INFINI_EXIT_USAGE;
+	status = infini_options_words(ctl, ours, 0, "nothing");
+	if (!status && words.cgroup)
+		status = infini_fail(ctl, INFINI_EXIT_USAGE,
+				     "run: --cgroup %s: the vdev is bound to the command's own control group",
+				     words.cgroup);
+	if (!status)
+		status = infini_config_parse(ctl, &words, &config);
+	if (!status)
+		status = infini_run_name(ctl, &run, name);
+	return status ? status : infini_run(ctl, &run, device, &config);
+}
+
+const struct infini_command infini_run_command = {
+	.name = "run",
+	.args = "--memory SIZE [OPTION...] -- COMMAND...",
+	.summary = "Run a command with a vdev of its own",
+	.help = "The vdev goes when the command, its children and its containers have ended, whoever was\n"
+		"killed and how. Nobody else may open it. Into podman run it is put as --device; in other\n"
+		"commands {} stands for its name in containers and {cgroup} for where they must be:\n\n"
+		"  infinictl run --memory 2G -- podman run IMAGE llama-completion ...\n"
+		"  infinictl run --memory 2G -- docker run --device {} --cgroup-parent {cgroup} IMAGE\n"
+		"  infinictl run --memory 2G -- llama-completion -m model.gguf\n\n"
+		"A command that is no container finds it by INFINI_DEVICE=/dev/infiniN.\n\n"
+		"  --name NAME           of the vdev (default run- and a random number)\n"
+		"  --device DEVICE       where (not needed when there is only one device)\n"
+		INFINI_CONFIG_HELP,
+	.run = infini_run_run,
+};
