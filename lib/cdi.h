@@ -6,7 +6,7 @@
 #ifndef INFINI_LIB_CDI_H
 #define INFINI_LIB_CDI_H
 
-#include <limits.h>
+#include <linux/limits.h>
 
 #include "infini-admin.h"
 
