@@ -15,13 +15,15 @@
 #include <stdint.h>
 #include <linux/infini.h>
 
-#define INFINI_BACKEND_ABI	1
+#define INFINI_BACKEND_ABI	2
 #define INFINI_BACKEND_SYMBOL	"infini_backend_ops"
+#define INFINI_PCI_BYTES	16		/* "0000:03:00.0" */
 
 /* A device a backend can drive, as probe() reports it. */
 struct infini_backend_device {
 	char name[INFINI_NAME_MAX];		/* "cpu0", "vulkan0": stable over restarts */
 	char description[64];
+	char pci[INFINI_PCI_BYTES];		/* "0000:03:00.0"; "" elsewhere or where not known */
 	uint32_t device_class;			/* enum infini_device_class */
 	uint32_t level;				/* enum infini_yield_level */
 	uint32_t slots;
@@ -38,6 +40,7 @@ typedef void (*infini_backend_log_fn)(int priority, const char *message);
 
 struct infini_backend_open {
 	const char *device;			/* a name probe() gave */
+	const char *pci;			/* and the address with it, which may be "" */
 	uint32_t threads_max;			/* CPU threads this vdev may use; at least 1 */
 	uint32_t segment_us;			/* how long a CPU segment may take, about; at least 1 */
 	infini_backend_log_fn log;

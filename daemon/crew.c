@@ -119,6 +119,7 @@ static int start(struct infini_crew_member *member, const struct infini_roster_d
 		.vdev_name = member->vdev_name,
 		.backend = device->backend,
 		.device = device->name,
+		.pci = device->pci,
 		.device_class = device->device_class,
 	};
 	int ret;

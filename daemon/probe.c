@@ -14,13 +14,26 @@
 #include <unistd.h>
 
 /* A report is written whole. */
-_Static_assert(sizeof(struct infini_backend_device) <= PIPE_BUF, "a report may be torn");
+_Static_assert(sizeof(struct infini_probe_report) <= PIPE_BUF, "a report may be torn");
+
+static int send_report(const struct infini_probe_report *report, int fd)
+{
+	return write(fd, report, sizeof(*report)) == (ssize_t)sizeof(*report) ? 0 : -EPIPE;
+}
 
 static int send_device(const struct infini_backend_device *device, void *arg)
 {
-	int fd = *(int *)arg;
+	const struct infini_probe_report report = { .device = *device };
 
-	return write(fd, device, sizeof(*device)) == (ssize_t)sizeof(*device) ? 0 : -EPIPE;
+	return send_report(&report, *(int *)arg);
+}
+
+static void send_end(const char *why, int fd)
+{
+	struct infini_probe_report report = { .end = true };
+
+	snprintf(report.why, sizeof(report.why), "%s", why);
+	send_report(&report, fd);
 }
 
 static int probe_backend(const struct infini_config *config, const char *backend, int fd)
@@ -32,11 +45,16 @@ static int probe_backend(const struct infini_config *config, const char *backend
 	ret = infini_backend_load(config->backend_dir, backend, &ops, why, sizeof(why));
 	if (ret) {
 		infini_warn("%s", why);
+		send_end(why, fd);
 		return ret;
 	}
 	ret = ops->probe(send_device, &fd, infini_log_limited);
-	if (ret)
+	why[0] = '\0';
+	if (ret) {
 		infini_warn("backend %s cannot look for devices: %s", backend, strerror(-ret));
+		snprintf(why, sizeof(why), "cannot look for devices: %s", strerror(-ret));
+	}
+	send_end(why, fd);
 	return ret;
 }
 
@@ -116,6 +134,8 @@ const char *infini_probe_refusal(const struct infini_backend_device *device)
 		return "a bad name";
 	if (!terminated(device->description, sizeof(device->description)))
 		return "a description without an end";
+	if (!terminated(device->pci, sizeof(device->pci)))
+		return "a PCI address without an end";
 	if (device->device_class > INFINI_CLASS_OTHER)
 		return "an unknown class";
 	if (device->level < INFINI_LEVEL_LAUNCH || device->level > INFINI_LEVEL_INTERRUPT)
@@ -134,16 +154,23 @@ const char *infini_probe_refusal(const struct infini_backend_device *device)
 	return NULL;
 }
 
-static void take_device(struct infini_probe *probe, infini_backend_found_fn found, void *arg)
+static void take_report(struct infini_probe *probe, infini_backend_found_fn found, void *arg)
 {
-	const char *why = infini_probe_refusal(&probe->device);
+	const struct infini_probe_report *report = &probe->report;
+	const char *why;
 
+	probe->filled = 0;
+	if (report->end) {
+		probe->ended = true;
+		snprintf(probe->why, sizeof(probe->why), "%.255s", report->why);
+		return;
+	}
+	why = infini_probe_refusal(&report->device);
 	if (why)
 		infini_warn("backend %s reports a device with %s; it is left out", probe->backend,
 			    why);
 	else
-		found(&probe->device, arg);
-	probe->filled = 0;
+		found(&report->device, arg);
 }
 
 int infini_probe_read(struct infini_probe *probe, infini_backend_found_fn found, void *arg)
@@ -151,18 +178,22 @@ int infini_probe_read(struct infini_probe *probe, infini_backend_found_fn found,
 	ssize_t got;
 
 	for (;;) {
-		got = read(probe->fd, (char *)&probe->device + probe->filled,
-			   sizeof(probe->device) - probe->filled);
+		got = read(probe->fd, (char *)&probe->report + probe->filled,
+			   sizeof(probe->report) - probe->filled);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 && errno == EAGAIN)
 			return 0;
 		if (got <= 0)
-			return 1;
+			break;
 		probe->filled += (size_t)got;
-		if (probe->filled == sizeof(probe->device))
-			take_device(probe, found, arg);
+		if (probe->filled == sizeof(probe->report))
+			take_report(probe, found, arg);
 	}
+	if (!probe->ended)
+		snprintf(probe->why, sizeof(probe->why), "crashed or took more than %d s when asked "
+			 "for devices", INFINI_PROBE_TIMEOUT_S);
+	return 1;
 }
 
 void infini_probe_end(struct infini_probe *probe)

@@ -9,12 +9,21 @@
 /* A probe that takes longer than this is killed. */
 #define INFINI_PROBE_TIMEOUT_S	30
 
+/* What the child says: a device, or at the end whether it could ask. */
+struct infini_probe_report {
+	bool end;
+	char why[256];			/* at the end: why it could not, or "" */
+	struct infini_backend_device device;
+};
+
 struct infini_probe {
 	pid_t pid;			/* 0: none runs */
 	int fd;				/* reports come in here */
-	size_t filled;			/* bytes of @device that have come */
-	struct infini_backend_device device;
+	size_t filled;			/* bytes of @report that have come */
+	struct infini_probe_report report;
 	char backend[INFINI_NAME_MAX];
+	bool ended;			/* the child has said so */
+	char why[256];			/* then: the backend could not be asked, or "" */
 };
 
 /* Start one. 0 or -errno. */

@@ -12,10 +12,22 @@
 
 #define MIB(bytes)	((unsigned long long)(bytes) >> 20)
 
-static struct infini_roster_device *find_name(struct infini_roster *roster, const char *name)
+const struct infini_roster_device *infini_roster_find_name(const struct infini_roster *roster,
+							   const char *name)
 {
 	for (uint32_t i = 0; i < roster->nr_devices; i++) {
 		if (!strcmp(roster->devices[i].name, name))
+			return &roster->devices[i];
+	}
+	return NULL;
+}
+
+const struct infini_roster_device *infini_roster_find_pci(const struct infini_roster *roster,
+							  const char *backend, const char *pci)
+{
+	for (uint32_t i = 0; pci[0] && i < roster->nr_devices; i++) {
+		if (!strcmp(roster->devices[i].pci, pci) &&
+		    !strcmp(roster->devices[i].backend, backend))
 			return &roster->devices[i];
 	}
 	return NULL;
@@ -93,12 +105,13 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 		      const struct infini_backend_device *device)
 {
 	const struct infini_backend_device wanted = configured(config, device);
-	struct infini_roster_device *entry = find_name(roster, device->name);
+	const struct infini_roster_device *known = infini_roster_find_name(roster, device->name);
+	struct infini_roster_device *entry;
 	struct infini_device_register reg;
 	int ret;
 
-	if (entry) {
-		note_change(entry, &wanted);
+	if (known) {
+		note_change(known, &wanted);
 		return 0;
 	}
 	if (roster->nr_devices == INFINI_CONFIG_DEVICES_MAX) {
@@ -121,10 +134,24 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 	};
 	snprintf(entry->name, sizeof(entry->name), "%s", wanted.name);
 	snprintf(entry->backend, sizeof(entry->backend), "%s", backend);
+	snprintf(entry->pci, sizeof(entry->pci), "%s", wanted.pci);
 	infini_info("device %u: %s (%s), backend %s, %llu MiB, %u slot%s", entry->id, entry->name,
 		    wanted.description, backend, MIB(wanted.memory_bytes), wanted.slots,
 		    wanted.slots == 1 ? "" : "s");
 	return 0;
+}
+
+void infini_roster_gone(struct infini_roster *roster, const char *name)
+{
+	const struct infini_roster_device *known = infini_roster_find_name(roster, name);
+	struct infini_roster_device *device;
+
+	if (!known)
+		return;
+	device = &roster->devices[known - roster->devices];
+	infini_warn("device %u: %s goes off line: its hardware is gone", device->id, name);
+	close(device->fd);
+	*device = roster->devices[--roster->nr_devices];
 }
 
 void infini_roster_filter(struct infini_roster *roster, const struct infini_config *config)

@@ -14,6 +14,7 @@ struct infini_roster_device {
 	uint64_t memory_bytes;
 	char name[INFINI_NAME_MAX];
 	char backend[INFINI_NAME_MAX];
+	char pci[INFINI_PCI_BYTES];	/* as in struct infini_backend_device */
 };
 
 struct infini_roster {
@@ -31,6 +32,15 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 
 const struct infini_roster_device *infini_roster_find(const struct infini_roster *roster,
 						      uint32_t id);
+
+/* The one that @backend drives at @pci, or NULL. */
+const struct infini_roster_device *infini_roster_find_pci(const struct infini_roster *roster,
+							  const char *backend, const char *pci);
+const struct infini_roster_device *infini_roster_find_name(const struct infini_roster *roster,
+							   const char *name);
+
+/* Take @name off line: its hardware is gone. */
+void infini_roster_gone(struct infini_roster *roster, const char *name);
 
 /* Take off line what @config does not allow any more. */
 void infini_roster_filter(struct infini_roster *roster, const struct infini_config *config);

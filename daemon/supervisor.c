@@ -10,6 +10,8 @@
 #include "clock.h"
 #include "crew.h"
 #include "energy.h"
+#include "hotplug.h"
+#include "inventory.h"
 #include "ledger.h"
 #include "lifetime.h"
 #include "log.h"
@@ -42,7 +44,13 @@
 /* Deleted vdevs that wait for a ledger that cannot be written. */
 #define GONE_MAX		4096
 
-enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_METRICS, SOURCE_LIFETIME, SOURCE_PROBES };
+/* A driver's nodes come one by one, and udev sets their modes. */
+#define HARDWARE_SETTLE_NS	(500 * INFINI_NS_PER_MS)
+/* How often sensors are read. */
+#define HARDWARE_ROUND_NS	(10 * INFINI_NS_PER_S)
+
+enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_METRICS, SOURCE_LIFETIME, SOURCE_HOTPLUG,
+	      SOURCE_PROBES };
 
 struct supervisor {
 	const struct infini_supervisor_setup *setup;
@@ -64,6 +72,11 @@ struct supervisor {
 	char epoch[INFINI_LEDGER_EPOCH_BYTES];
 	struct infini_probe probes[INFINI_CONFIG_BACKENDS_MAX];
 	unsigned int nr_probes;		/* running */
+	bool probes_wanted;		/* hardware came */
+	struct infini_inventory inventory;
+	struct infini_hotplug *hotplug;	/* NULL when there is none */
+	int64_t scan_ns;		/* when to look for hardware */
+	int64_t round_ns;		/* when to read its sensors */
 	bool ready;
 	bool stopping;
 	bool reload_wanted;		/* SIGHUP came */
@@ -198,19 +211,22 @@ static void read_events(struct supervisor *s)
 
 /* ---- energy ------------------------------------------------------------------------ */
 
-static void add_meter(struct supervisor *s, const char *device, uint32_t device_class)
+static void add_meter(struct supervisor *s, const struct infini_backend_device *found)
 {
 	static const struct infini_energy_where where = {
 		.sysfs = "/sys", .nvml = "libnvidia-ml.so.1",
 	};
-	const struct infini_config_device *config = infini_config_device_find(s->config, device);
+	const struct infini_config_device *config = infini_config_device_find(s->config,
+									      found->name);
+	const char *device = found->name;
 	const struct infini_energy_meter *meter;
 	char why[128];
 
 	if (infini_energy_find(&s->energy, device))
 		return;
-	meter = infini_energy_add(&s->energy, &where, device, device_class,
-				  config ? config->pci : "", why, sizeof(why));
+	meter = infini_energy_add(&s->energy, &where, device, found->device_class,
+				  config && config->pci[0] ? config->pci : found->pci, why,
+				  sizeof(why));
 	if (meter)
 		infini_info("device %s: energy is read from %s", device, meter->ops->name);
 	else
@@ -359,13 +375,128 @@ static void enter_interval(struct supervisor *s)
 	infini_sample_free(&sample);
 }
 
+/* ---- the inventory ----------------------------------------------------------------- */
+
+static const struct infini_inventory_where hardware = {
+	.sysfs = "/sys", .dev = "/dev", .proc = "/proc",
+};
+
+/* Without it infinictl knows little of hardware. */
+static void write_inventory(const struct supervisor *s)
+{
+	char path[PATH_MAX + sizeof(INFINI_INVENTORY_FILE)];
+	static bool failing;
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/" INFINI_INVENTORY_FILE, s->run_dir);
+	ret = infini_inventory_write(&s->inventory, path);
+	if (ret && !failing)
+		infini_warn("%s: %s", path, strerror(-ret));
+	failing = ret;
+}
+
+static void hardware_gone(const struct infini_inventory_node *node, void *arg)
+{
+	struct supervisor *s = arg;
+	const struct infini_inventory_claim *claim;
+
+	for (uint32_t i = 0; node->pci[0] && i < s->inventory.nr_claims; i++) {
+		claim = &s->inventory.claims[i];
+		if (!strcmp(claim->pci, node->pci) && !claim->why[0])
+			infini_roster_gone(&s->roster, claim->device);
+	}
+}
+
+static void hardware_came(const struct infini_inventory_node *node, void *arg)
+{
+	struct supervisor *s = arg;
+
+	(void)node;
+	s->probes_wanted = true;
+}
+
+/* Events say when to look, here too. */
+static void scan_hardware(struct supervisor *s)
+{
+	s->scan_ns = INFINI_FOREVER;
+	if (infini_inventory_scan(&s->inventory, &hardware, hardware_gone, hardware_came, s))
+		infini_log_limited(LOG_WARNING, "no memory to look for accelerators");
+	s->round_ns = infini_clock_ns();
+}
+
+static void read_sensors(struct supervisor *s)
+{
+	const struct infini_crew_member *member;
+
+	for (member = s->crew.members; member; member = member->next) {
+		if (member->pid)
+			infini_inventory_count(&s->inventory, &hardware, member->pid);
+	}
+	infini_inventory_refresh(&s->inventory, infini_clock_ns());
+	/* Backends that are being asked would stand there as if they had nothing. */
+	if (!s->nr_probes)
+		write_inventory(s);
+	s->round_ns = s->inventory.nr_nodes ? infini_clock_ns() + HARDWARE_ROUND_NS :
+					      INFINI_FOREVER;
+}
+
+static void read_hotplug(struct supervisor *s)
+{
+	if (infini_hotplug_read(s->hotplug) && s->scan_ns == INFINI_FOREVER)
+		s->scan_ns = infini_clock_ns() + HARDWARE_SETTLE_NS;
+}
+
 /* ---- devices ----------------------------------------------------------------------- */
 
+/* What a backend reports, for the inventory; an address of the operator's where it has none. */
+static void claim(struct supervisor *s, const char *backend, const char *name, const char *pci,
+		  const char *why)
+{
+	const struct infini_config_device *config = infini_config_device_find(s->config, name);
+
+	infini_inventory_claim(&s->inventory, backend, name, !pci[0] && config ? config->pci : pci,
+			       why);
+}
+
+/* ggml numbers devices anew when one comes or goes: one that stands here keeps its name. */
 static void add_device(struct supervisor *s, const char *backend,
 		       const struct infini_backend_device *device)
 {
-	if (!infini_roster_add(&s->roster, s->control_fd, s->config, backend, device))
-		add_meter(s, device->name, device->device_class);
+	const struct infini_roster_device *known;
+	const char *name = device->name;
+	char why[INFINI_INVENTORY_WHY_BYTES] = "";
+	int ret;
+
+	known = infini_roster_find_pci(&s->roster, backend, device->pci);
+	if (known && strcmp(known->name, name)) {
+		claim(s, backend, known->name, device->pci, "");
+		return;
+	}
+	known = infini_roster_find_name(&s->roster, name);
+	if (known && !strcmp(known->backend, backend) && strcmp(known->pci, device->pci)) {
+		snprintf(why, sizeof(why), "its name %s is that of the device at %s until infinid "
+			 "starts again", name, known->pci);
+		infini_warn("the device at %s is left out: %s", device->pci, why);
+	} else {
+		ret = infini_roster_add(&s->roster, s->control_fd, s->config, backend, device);
+		if (ret)
+			snprintf(why, sizeof(why), "the module does not take device %s: %s", name,
+				 strerror(-ret));
+		else if (!known)
+			add_meter(s, device);
+	}
+	claim(s, backend, name, device->pci, why);
+}
+
+static void leave_out(struct supervisor *s, const char *backend,
+		      const struct infini_backend_device *device)
+{
+	char why[INFINI_INVENTORY_WHY_BYTES];
+
+	infini_info("device %s is left out, as configured", device->name);
+	snprintf(why, sizeof(why), "\"devices\" under [backend %s] leaves %s out", backend,
+		 device->name);
+	claim(s, backend, device->name, device->pci, why);
 }
 
 static int found_device(const struct infini_backend_device *device, void *arg)
@@ -376,7 +507,7 @@ static int found_device(const struct infini_backend_device *device, void *arg)
 
 	for (unsigned int i = 0; i < INFINI_CONFIG_BACKENDS_MAX; i++) {
 		probe = &s->probes[i];
-		if (probe->pid && device == &probe->device)
+		if (probe->pid && device == &probe->report.device)
 			backend = infini_config_backend_find(s->config, probe->backend);
 	}
 	if (!backend || !backend->enabled)
@@ -384,7 +515,7 @@ static int found_device(const struct infini_backend_device *device, void *arg)
 	if (infini_config_device_allowed(backend, device->name))
 		add_device(s, backend->name, device);
 	else
-		infini_info("device %s is left out, as configured", device->name);
+		leave_out(s, backend->name, device);
 	return 0;
 }
 
@@ -392,6 +523,7 @@ static void probes_done(struct supervisor *s)
 {
 	if (s->stopping)
 		return;
+	write_inventory(s);
 	if (!s->roster.nr_devices)
 		infini_warn("no device found; see [backend NAME] in the configuration");
 	s->rescan_ns = 0;
@@ -412,6 +544,7 @@ static void end_probe(struct supervisor *s, struct infini_probe *probe)
 {
 	/* Closing is not enough: a child that was just forked may hold a copy for a moment. */
 	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, probe->fd, NULL);
+	infini_inventory_backend(&s->inventory, probe->backend, probe->why);
 	infini_probe_end(probe);
 	if (!--s->nr_probes)
 		probes_done(s);
@@ -455,13 +588,21 @@ static void start_probes(struct supervisor *s)
 	const struct infini_config_backend *backend;
 	int ret;
 
+	s->probes_wanted = false;
+	infini_inventory_filter(&s->inventory, s->config);
 	for (uint32_t i = 0; i < s->config->nr_backends; i++) {
 		backend = &s->config->backends[i];
-		if (!backend->enabled)
+		infini_inventory_ask(&s->inventory, backend->name);
+		if (!backend->enabled) {
+			infini_inventory_backend(&s->inventory, backend->name,
+						 "disabled in the configuration");
 			continue;
+		}
 		ret = start_probe(s, backend->name);
-		if (ret)
-			infini_err("cannot probe backend %s: %s", backend->name, strerror(-ret));
+		if (!ret)
+			continue;
+		infini_err("cannot probe backend %s: %s", backend->name, strerror(-ret));
+		infini_inventory_backend(&s->inventory, backend->name, strerror(-ret));
 	}
 	if (!s->nr_probes)
 		probes_done(s);
@@ -546,6 +687,7 @@ static void reload(struct supervisor *s)
 		start_metrics(s);
 	}
 	infini_roster_filter(&s->roster, s->config);
+	scan_hardware(s);
 	start_probes(s);
 }
 
@@ -601,6 +743,8 @@ static int wait_and_handle(struct supervisor *s, int64_t due_ns)
 			run_metrics(s);
 		else if (source == SOURCE_LIFETIME)
 			infini_lifetime_run(&s->lifetime, s->admin);
+		else if (source == SOURCE_HOTPLUG)
+			read_hotplug(s);
 		else
 			read_probe(s, &s->probes[source - SOURCE_PROBES]);
 	}
@@ -616,6 +760,10 @@ static int64_t next_due(const struct supervisor *s)
 		due = s->rescan_ns;
 	if (s->ledger_ns < due)
 		due = s->ledger_ns;
+	if (s->scan_ns < due)
+		due = s->scan_ns;
+	if (s->round_ns < due)
+		due = s->round_ns;
 	return metrics < due ? metrics : due;
 }
 
@@ -637,6 +785,12 @@ static int serve(struct supervisor *s)
 			rescan(s);
 		if (s->ledger_ns <= infini_clock_ns())
 			enter_interval(s);
+		if (s->scan_ns <= infini_clock_ns())
+			scan_hardware(s);
+		if (s->round_ns <= infini_clock_ns())
+			read_sensors(s);
+		if (s->probes_wanted && !s->nr_probes)
+			start_probes(s);
 		if (s->spec_wanted)
 			write_spec(s);
 		if (metrics_due(s) <= infini_clock_ns())
@@ -768,9 +922,22 @@ static int open_loop(struct supervisor *s)
 	return ret;
 }
 
+/* Listen first, look afterwards. Without events what is there at the start counts. */
+static void start_inventory(struct supervisor *s)
+{
+	int ret = infini_hotplug_start(&s->hotplug);
+
+	if (!ret)
+		ret = watch(s, infini_hotplug_fd(s->hotplug), SOURCE_HOTPLUG);
+	if (ret)
+		infini_notice("accelerators that come or go are not noticed: %s", strerror(-ret));
+	scan_hardware(s);
+}
+
 static void close_all(struct supervisor *s)
 {
 	stop_probes(s);
+	infini_hotplug_stop(s->hotplug);
 	stop_metrics(s);
 	infini_lifetime_close(&s->lifetime);
 	infini_ledger_close(s->ledger);
@@ -820,6 +987,7 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 		start_metrics(s);
 		open_ledger(s);
 		start_lifetime(s);
+		start_inventory(s);
 		start_probes(s);
 		ret = serve(s);
 		stop_workers(s);

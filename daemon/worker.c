@@ -91,6 +91,7 @@ static int open_backend(const struct infini_worker *worker, const struct infini_
 {
 	const struct infini_backend_open open = {
 		.device = worker->device,
+		.pci = worker->pci,
 		.threads_max = worker->config->threads_max,
 		.segment_us = worker->config->segment_us,
 		.log = infini_log_limited,

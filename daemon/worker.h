@@ -11,6 +11,7 @@ struct infini_worker {
 	const char *vdev_name;
 	const char *backend;
 	const char *device;
+	const char *pci;		/* of the device, or "" */
 	uint32_t device_class;
 };
 

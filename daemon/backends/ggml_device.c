@@ -116,6 +116,16 @@ static bool device_name(ggml_backend_dev_t device, char *name, size_t bytes)
 	return (size_t)snprintf(name + at, bytes - at, "%zu", i) < bytes - at;
 }
 
+/* "" where ggml does not know it, as for the CPU and Vulkan in software. */
+static void device_pci(ggml_backend_dev_t device, char *pci, size_t bytes)
+{
+	struct ggml_backend_dev_props props = { 0 };
+
+	ggml_backend_dev_get_props(device, &props);
+	if (!props.device_id || (size_t)snprintf(pci, bytes, "%s", props.device_id) >= bytes)
+		pci[0] = '\0';
+}
+
 static void describe_kind(struct infini_ggml_kind *kind, ggml_backend_buffer_type_t type,
 			  uint32_t flags)
 {
@@ -158,6 +168,7 @@ static void describe(ggml_backend_dev_t device, struct infini_backend_device *ou
 
 	snprintf(out->description, sizeof(out->description), "%s",
 		 ggml_backend_dev_description(device));
+	device_pci(device, out->pci, sizeof(out->pci));
 	out->device_class = is_cpu ? INFINI_CLASS_CPU : INFINI_CLASS_GPU;
 	out->level = INFINI_LEVEL_SEGMENT;
 	out->slots = 1;
@@ -241,16 +252,29 @@ static int threads_open(struct infini_backend *backend, uint32_t most)
 
 /* ---- opening ---- */
 
-static ggml_backend_dev_t find(const char *name)
+/* "vulkan0" and "vulkan1"; a GPU may stand in two registries. */
+static bool same_registry(const char *a, const char *b)
 {
-	char other[INFINI_NAME_MAX];
+	size_t length = strcspn(a, "0123456789");
+
+	return length == strcspn(b, "0123456789") && !strncmp(a, b, length);
+}
+
+/* Numbers, and so names, move when another device comes or goes; addresses do not. */
+static ggml_backend_dev_t find(const char *name, const char *pci)
+{
+	char other[INFINI_NAME_MAX], address[INFINI_PCI_BYTES];
+	bool addressed = pci && pci[0];
 	size_t i;
 
 	for (i = 0; i < ggml_backend_dev_count(); i++) {
 		ggml_backend_dev_t device = ggml_backend_dev_get(i);
 
-		if (!unfit(device) && device_name(device, other, sizeof(other)) &&
-		    !strcmp(other, name))
+		if (unfit(device) || !device_name(device, other, sizeof(other)))
+			continue;
+		device_pci(device, address, sizeof(address));
+		if (addressed && address[0] ?
+		    !strcmp(address, pci) && same_registry(other, name) : !strcmp(other, name))
 			return device;
 	}
 	return NULL;
@@ -298,7 +322,7 @@ int infini_ggml_device_open(const struct infini_backend_open *open,
 	if (!b)
 		return -ENOMEM;
 	b->log = open->log;
-	b->device = find(open->device);
+	b->device = find(open->device, open->pci);
 	if (!b->device) {
 		infini_ggml_log(open->log, LOG_ERR, "libggml has no device \"%s\" any more",
 				open->device);

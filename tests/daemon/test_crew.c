@@ -368,6 +368,29 @@ static void refused_device_is_left_out(void **state)
 	assert_int_equal(roster.nr_devices, 1);
 }
 
+static void device_without_its_hardware_goes_off_line(void **state)
+{
+	const struct infini_backend_device gpus[] = {
+		{ .name = "gpu0", .pci = "0000:03:00.0", .slots = 1, .memory_bytes = 4096 },
+		{ .name = "gpu1", .pci = "0000:83:00.0", .slots = 1, .memory_bytes = 4096 },
+	};
+	const struct infini_roster_device *known;
+
+	(void)state;
+	assert_int_equal(infini_roster_add(&roster, 33, &config, "ggml", &gpus[0]), 0);
+	assert_int_equal(infini_roster_add(&roster, 33, &config, "ggml", &gpus[1]), 0);
+	infini_roster_gone(&roster, "gpu0");
+	infini_roster_gone(&roster, "gpu0");
+	assert_int_equal(roster.nr_devices, 2);
+	assert_null(infini_roster_find_pci(&roster, "ggml", "0000:03:00.0"));
+	known = infini_roster_find_pci(&roster, "ggml", "0000:83:00.0");
+	assert_non_null(known);
+	assert_string_equal(known->name, "gpu1");
+	/* Of another backend, and of none that has an address. */
+	assert_null(infini_roster_find_pci(&roster, "null", "0000:83:00.0"));
+	assert_null(infini_roster_find_pci(&roster, "null", ""));
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -386,6 +409,7 @@ int main(void)
 		ROW(operator_overrules_the_backend),
 		ROW(disabled_backend_goes_off_line),
 		ROW(refused_device_is_left_out),
+		ROW(device_without_its_hardware_goes_off_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

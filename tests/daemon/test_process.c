@@ -40,7 +40,7 @@ static const struct {
 	{ "needy", -ENOENT, "backend needy: needs libvendor-absent.so.1, which is not installed" },
 	{ "empty", -ENOEXEC, "backend empty: %s/infinid-empty.so exports no infini_backend_ops: it "
 	  "is no backend" },
-	{ "old", -EPROTO, "backend old: %s/infinid-old.so speaks backend ABI 4711, infinid 1; "
+	{ "old", -EPROTO, "backend old: %s/infinid-old.so speaks backend ABI 4711, infinid 2; "
 	  "install both from one build" },
 	{ "partial", -ENOEXEC, "backend partial: %s/infinid-partial.so is not the backend "
 	  "\"partial\" or lacks functions" },
@@ -106,6 +106,49 @@ static void probe_reports_from_a_child(void **state)
 	assert_int_equal(status, 0);
 }
 
+static int refuse(const struct infini_backend_device *device, void *arg)
+{
+	(void)arg;
+	fail_msg("%s was reported", device->name);
+	return 0;
+}
+
+static const char *reason_of(struct infini_probe *probe)
+{
+	struct infini_config *config = calloc(1, sizeof(*config));
+	struct pollfd ready;
+	int status;
+	pid_t pid;
+
+	assert_int_equal(infini_config_defaults(config), 0);
+	snprintf(config->backend_dir, sizeof(config->backend_dir), "%s",
+		 getenv("INFINI_TEST_BACKENDS"));
+	assert_int_equal(infini_probe_start(probe, config, "needy"), 0);
+	free(config);
+	pid = probe->pid;
+	ready = (struct pollfd){ .fd = probe->fd, .events = POLLIN };
+	do
+		assert_int_equal(poll(&ready, 1, 30000), 1);
+	while (!infini_probe_read(probe, refuse, NULL));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(probe->fd);
+	return probe->why;
+}
+
+static void probe_says_why_there_can_be_no_device(void **state)
+{
+	struct infini_probe probe;
+
+	(void)state;
+	assert_string_equal(reason_of(&probe), "backend needy: needs "
+			    "libvendor-absent.so.1, which is not installed");
+	/* Whatever it had said before. */
+	probe = (struct infini_probe){ .fd = open("/dev/null", O_RDONLY) };
+	assert_int_equal(infini_probe_read(&probe, refuse, NULL), 1);
+	assert_string_equal(probe.why, "crashed or took more than 30 s when asked for devices");
+	infini_probe_end(&probe);
+}
+
 #define DEVICE(...) { .name = "d", .level = INFINI_LEVEL_LAUNCH, .slots = 1, .memory_bytes = 1, \
 		      .nr_kinds = 1, .kinds = { { .name = "k", .alignment = 1 } }, __VA_ARGS__ }
 
@@ -117,6 +160,8 @@ static const struct {
 } reports[] = {
 	{ DEVICE(.slots = 64), NULL },
 	{ DEVICE(.name = ""), "a bad name" },
+	{ DEVICE(.pci = "0000:03:00.0"), NULL },
+	{ DEVICE(.pci = { [0 ... 15] = '0' }), "a PCI address without an end" },
 	{ DEVICE(.name = "a b"), "a bad name" },
 	{ DEVICE(.device_class = 4), "an unknown class" },
 	{ DEVICE(.level = 0), "an unknown yield level" },
@@ -331,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(backends_are_loaded_or_explained),
 		cmocka_unit_test(probe_reports_from_a_child),
+		cmocka_unit_test(probe_says_why_there_can_be_no_device),
 		cmocka_unit_test(reports_are_checked),
 		cmocka_unit_test(second_daemon_is_told_the_first),
 		cmocka_unit_test(pidfile_needs_its_folder),

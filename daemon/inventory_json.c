@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The inventory as a file: what infinictl shows of hardware, since the module knows none of it. */
+#include "inventory.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static void set_text(struct json_object *object, const char *key, const char *text)
+{
+	json_object_object_add(object, key, text[0] ? json_object_new_string(text) : NULL);
+}
+
+static void set_number(struct json_object *object, const char *key, bool known, uint64_t value)
+{
+	json_object_object_add(object, key, known ? json_object_new_uint64(value) : NULL);
+}
+
+static struct json_object *node_object(const struct infini_inventory *inventory,
+				       const struct infini_inventory_node *node)
+{
+	const struct infini_inventory_claim *claim = infini_inventory_claim_of(inventory, node);
+	const struct infini_inventory_reading *reading = &node->reading;
+	struct json_object *object = json_object_new_object();
+	char why[2 * INFINI_INVENTORY_WHY_BYTES];
+
+	infini_inventory_why(inventory, node, why, sizeof(why));
+	set_text(object, "node", node->node);
+	set_text(object, "kind", node->accel ? "accel" : "render");
+	set_text(object, "driver", node->driver);
+	set_text(object, "driver_version", node->version);
+	set_text(object, "pci", node->pci);
+	set_text(object, "pci_id", node->pci_id);
+	set_text(object, "vendor", node->vendor);
+	set_text(object, "model", node->model);
+	set_number(object, "memory_bytes", node->memory_bytes, node->memory_bytes);
+	set_number(object, "utilisation_ppm", reading->known & INFINI_READING_UTILISATION,
+		   reading->utilisation_ppm);
+	set_number(object, "workers_memory_bytes", reading->known & INFINI_READING_WORKERS_MEMORY,
+		   reading->workers_memory_bytes);
+	set_number(object, "temperature_mc", reading->known & INFINI_READING_TEMPERATURE,
+		   reading->temperature_mc);
+	set_number(object, "power_uw", reading->known & INFINI_READING_POWER, reading->power_uw);
+	set_text(object, "device", claim && !claim->why[0] ? claim->device : "");
+	set_text(object, "backend", claim ? claim->backend : "");
+	set_text(object, "why", why);
+	return object;
+}
+
+static int replace(const char *path, const char *text)
+{
+	char new[PATH_MAX];
+	FILE *file;
+	int ret = 0;
+
+	if ((size_t)snprintf(new, sizeof(new), "%s.new", path) >= sizeof(new))
+		return -ENAMETOOLONG;
+	file = fopen(new, "we");
+	if (!file)
+		return -errno;
+	if (fprintf(file, "%s\n", text) < 0 || fchmod(fileno(file), 0644))
+		ret = -errno;
+	if (fclose(file) && !ret)
+		ret = -errno;
+	if (!ret && rename(new, path))
+		ret = -errno;
+	if (ret)
+		unlink(new);
+	return ret;
+}
+
+int infini_inventory_write(const struct infini_inventory *inventory, const char *path)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *nodes = json_object_new_array();
+	const char *text;
+	int ret;
+
+	json_object_object_add(object, "time", json_object_new_int64(time(NULL)));
+	for (uint32_t i = 0; i < inventory->nr_nodes; i++)
+		json_object_array_add(nodes, node_object(inventory, &inventory->nodes[i]));
+	json_object_object_add(object, "nodes", nodes);
+	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
+					      JSON_C_TO_STRING_NOSLASHESCAPE);
+	ret = text ? replace(path, text) : -ENOMEM;
+	json_object_put(object);
+	return ret;
+}
