@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "ctl.h"
+#include "hardware.h"
 #include "json.h"
 #include "units.h"
 
@@ -15,6 +16,20 @@ static void infini_device_show_kind(const struct infini_memory_kind *kind)
 	if (kind->max_bytes)
 		printf(", at most %s a buffer", infini_bytes_text(kind->max_bytes).s);
 	putchar('\n');
+}
+
+static void infini_device_show_hardware(struct json_object *node)
+{
+	if (!node)
+		return;
+	printf("hardware     %s, %s at %s\n", infini_hardware_text(node, "vendor"),
+	       infini_hardware_text(node, "model"), infini_hardware_text(node, "pci"));
+	printf("driver       %s %s, %s\n", infini_hardware_text(node, "driver"),
+	       infini_hardware_text(node, "driver_version"), infini_hardware_text(node, "node"));
+	printf("own memory   %s\n", infini_hardware_memory(node).s);
+	printf("utilisation  %s, by infinid's workers\n", infini_hardware_utilisation(node).s);
+	printf("temperature  %s\n", infini_hardware_temperature(node).s);
+	printf("power        %s\n", infini_hardware_power(node).s);
 }
 
 static void infini_device_show_text(const struct infini_admin_device *d)
@@ -38,6 +53,28 @@ static void infini_device_show_text(const struct infini_admin_device *d)
 		infini_device_show_kind(&d->kinds[i]);
 }
 
+static int infini_device_show_print(struct infini_ctl *ctl,
+				    const struct infini_admin_device *device, bool json)
+{
+	struct infini_hardware hardware;
+	struct json_object *object;
+	int status = 0;
+
+	infini_hardware_load(&hardware, INFINI_HARDWARE_PATH);
+	if (json) {
+		object = infini_json_device(device);
+		json_object_object_add(object, "hardware",
+				       infini_hardware_json(&hardware, device->name));
+		status = infini_json_print(ctl, object);
+	} else {
+		infini_device_show_text(device);
+		infini_device_show_hardware(infini_hardware_of(&hardware, device->name));
+		infini_hardware_note(&hardware);
+	}
+	infini_hardware_free(&hardware);
+	return status;
+}
+
 static int infini_device_show_run(struct infini_ctl *ctl, int argc, char **argv)
 {
 	struct infini_admin_device device;
@@ -53,10 +90,7 @@ static int infini_device_show_run(struct infini_ctl *ctl, int argc, char **argv)
 		status = infini_device_lookup(ctl, argv[optind], &device);
 	if (status)
 		return status;
-	if (json)
-		return infini_json_print(ctl, infini_json_device(&device));
-	infini_device_show_text(&device);
-	return 0;
+	return infini_device_show_print(ctl, &device, json);
 }
 
 const struct infini_command infini_device_show_command = {
