@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Names of control groups. */
 #include "cgroup.h"
+#include "container.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@ void cgroup_name(uint64_t id, char *name, size_t size)
 		return;
 	}
 	path[length] = '\0';
-	snprintf(name, size, "%.*s", (int)size - 1,
-		 path[strlen(root)] ? path + strlen(root) : "/");
+	if (!container_name(path + strlen(root), name, size))
+		snprintf(name, size, "%.*s", (int)size - 1,
+			 path[strlen(root)] ? path + strlen(root) : "/");
 }

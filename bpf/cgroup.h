@@ -6,7 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The path of the control group @id below /sys/fs/cgroup, or "#id" when it is gone. */
+/*
+ * The container that the control group @id belongs to, or its path below /sys/fs/cgroup, or "#id" when
+ * it is gone.
+ */
 void cgroup_name(uint64_t id, char *name, size_t size);
 
 #endif /* INFINI_BPF_CGROUP_H */
