@@ -17,9 +17,10 @@ static const char help_units[] =
 static const char help_json[] =
 	"--json prints what a listing shows, and more, as JSON: an array for a list, an object for\n"
 	"one thing, and for events and stats --watch one object per line. Values are in the unit\n"
-	"their names end with (_ns, _bytes, _ppm: millionths of the device's time); counters count\n"
-	"since the vdev was created; the waits in queue_wait_hist (vdev show, stats) are in four\n"
-	"buckets to an octave: bucket i holds waits of at least 2^(i/4) * (4 + i%4) / 4 ns.\n";
+	"their names end with (_ns, _bytes, _ppm: millionths of the device's time, _mc: thousandths of\n"
+	"a degree Celsius, _uw: microwatts); null is not known; counters count since the vdev was\n"
+	"created; the waits in queue_wait_hist (vdev show, stats) are in four buckets to an octave:\n"
+	"bucket i holds waits of at least 2^(i/4) * (4 + i%4) / 4 ns.\n";
 
 static const struct {
 	const char *name;

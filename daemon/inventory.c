@@ -239,8 +239,12 @@ void infini_inventory_filter(struct infini_inventory *inventory,
 void infini_inventory_claim(struct infini_inventory *inventory, const char *backend,
 			    const char *device, const char *pci, const char *why)
 {
-	struct infini_inventory_claim *claim = &inventory->claims[inventory->nr_claims];
+	struct infini_inventory_claim *claim = inventory->claims;
 
+	for (; claim < inventory->claims + inventory->nr_claims; claim++) {
+		if (!strcmp(claim->device, device) && !strcmp(claim->backend, backend))
+			return;
+	}
 	if (inventory->nr_claims == INFINI_INVENTORY_CLAIMS_MAX)
 		return;
 	inventory->nr_claims++;

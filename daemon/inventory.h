@@ -46,9 +46,12 @@ struct infini_inventory_reading {
 /* What one kind of engine of a node did for our workers. */
 struct infini_inventory_engine {
 	char name[16];
-	uint32_t capacity;		/* engines of this kind */
+	uint64_t capacity;		/* engines of this kind */
 	uint64_t busy_ns;		/* of the workers of this round */
 	uint64_t last_ns;		/* of those of the round before */
+	/* For drivers that count in cycles of the engine, and how many there have been. */
+	uint64_t cycles, last_cycles;
+	uint64_t total_cycles, last_total_cycles;
 };
 
 struct infini_inventory_node {
@@ -117,7 +120,7 @@ void infini_inventory_backend(struct infini_inventory *inventory, const char *ba
 /* Backends that @config does not know any more are forgotten. */
 void infini_inventory_filter(struct infini_inventory *inventory,
 			     const struct infini_config *config);
-/* @backend has reported a device, which is on line (@why is ""), or not. */
+/* @backend has reported a device, which is on line (@why is ""), or not. The first word counts. */
 void infini_inventory_claim(struct infini_inventory *inventory, const char *backend,
 			    const char *device, const char *pci, const char *why);
 /* The device of a node, or NULL: one that is on line before one that is not. */

@@ -33,6 +33,8 @@ static int path_below(const char *dir, const char *file, char *path, size_t byte
 	glob_t found;
 	int ret;
 
+	if (!dir[0])
+		return -ENOENT;
 	snprintf(pattern, sizeof(pattern), "%s/%s", dir, file);
 	if (glob(pattern, 0, NULL, &found))
 		return -ENOENT;

@@ -47,21 +47,17 @@ static struct infini_inventory_engine *engine(struct infini_inventory_engine *en
 	return new;
 }
 
-static void take_engine(struct client *client, const char *rest)
+/* "NAME: NUMBER ..." into the member at @offset of the engine NAME. */
+static void take_engine(struct client *client, const char *name, size_t offset)
 {
-	const char *capacity = after(rest, "capacity-");
-	const char *name = capacity ? capacity : rest, *colon = strchr(name, ':');
+	const char *colon = strchr(name, ':');
 	struct infini_inventory_engine *found;
 
 	if (!colon)
 		return;
 	found = engine(client->engines, &client->nr_engines, name, (int)(colon - name));
-	if (!found)
-		return;
-	if (capacity)
-		found->capacity = (uint32_t)strtoul(colon + 1, NULL, 10);
-	else
-		found->busy_ns = strtoull(colon + 1, NULL, 10);
+	if (found)
+		*(uint64_t *)((char *)found + offset) = strtoull(colon + 1, NULL, 10);
 }
 
 static void take_memory(struct client *client, const char *rest)
@@ -70,7 +66,7 @@ static void take_memory(struct client *client, const char *rest)
 	uint64_t bytes;
 	char *unit;
 
-	if (!colon || after(rest, "cycles-"))
+	if (!colon)
 		return;
 	bytes = strtoull(colon + 1, &unit, 10);
 	if (strstr(unit, "KiB"))
@@ -83,14 +79,28 @@ static void take_memory(struct client *client, const char *rest)
 
 static void take_line(struct client *client, const char *line)
 {
+	static const struct {
+		const char *key;
+		size_t member;
+	} engine_keys[] = {
+		{ "drm-engine-capacity-", offsetof(struct infini_inventory_engine, capacity) },
+		{ "drm-engine-", offsetof(struct infini_inventory_engine, busy_ns) },
+		{ "drm-cycles-", offsetof(struct infini_inventory_engine, cycles) },
+		{ "drm-total-cycles-", offsetof(struct infini_inventory_engine, total_cycles) },
+	};
 	const char *rest;
 
+	for (size_t i = 0; i < sizeof(engine_keys) / sizeof(engine_keys[0]); i++) {
+		rest = after(line, engine_keys[i].key);
+		if (rest) {
+			take_engine(client, rest, engine_keys[i].member);
+			return;
+		}
+	}
 	if ((rest = after(line, "drm-pdev:")))
 		sscanf(rest, "%15s", client->pci);
 	else if ((rest = after(line, "drm-client-id:")))
 		client->id = strtoull(rest, NULL, 10);
-	else if ((rest = after(line, "drm-engine-")))
-		take_engine(client, rest);
 	else if ((rest = after(line, "drm-total-")))
 		take_memory(client, rest);
 }
@@ -135,6 +145,10 @@ static void add(struct infini_inventory_node *node, const struct client *client)
 		if (!to)
 			continue;
 		to->busy_ns += from->busy_ns;
+		to->cycles += from->cycles;
+		/* The same clock for all. */
+		if (from->total_cycles > to->total_cycles)
+			to->total_cycles = from->total_cycles;
 		if (from->capacity > 1)
 			to->capacity = from->capacity;
 	}
@@ -175,13 +189,33 @@ void infini_inventory_count(struct infini_inventory *inventory,
 }
 
 /* A worker that ended takes its time with it: the sum may fall, and that round counts as idle. */
+static uint64_t progress(uint64_t now, uint64_t last)
+{
+	return now > last ? now - last : 0;
+}
+
 static uint32_t share_ppm(const struct infini_inventory_engine *engine, int64_t ns)
 {
-	uint64_t busy = engine->busy_ns > engine->last_ns ? engine->busy_ns - engine->last_ns : 0;
-	uint64_t ppm = (uint64_t)((unsigned __int128)busy * 1000000 / (uint64_t)ns /
+	uint64_t span = engine->last_total_cycles ?
+			progress(engine->total_cycles, engine->last_total_cycles) : 0;
+	uint64_t busy = span ? progress(engine->cycles, engine->last_cycles) :
+			       progress(engine->busy_ns, engine->last_ns);
+	uint64_t ppm = (uint64_t)((unsigned __int128)busy * 1000000 / (span ? span : (uint64_t)ns) /
 				  (engine->capacity ? engine->capacity : 1));
 
 	return ppm > 1000000 ? 1000000 : (uint32_t)ppm;
+}
+
+static void begin_anew(struct infini_inventory_engine *engine)
+{
+	engine->last_ns = engine->busy_ns;
+	engine->last_cycles = engine->cycles;
+	/* With no worker it stands still, and what follows is one long round. */
+	if (engine->total_cycles)
+		engine->last_total_cycles = engine->total_cycles;
+	engine->busy_ns = 0;
+	engine->cycles = 0;
+	engine->total_cycles = 0;
 }
 
 static void end_round(struct infini_inventory_node *node, int64_t ns)
@@ -191,8 +225,7 @@ static void end_round(struct infini_inventory_node *node, int64_t ns)
 	for (uint32_t i = 0; i < node->nr_engines; i++) {
 		ppm = ns > 0 ? share_ppm(&node->engines[i], ns) : 0;
 		most = ppm > most ? ppm : most;
-		node->engines[i].last_ns = node->engines[i].busy_ns;
-		node->engines[i].busy_ns = 0;
+		begin_anew(&node->engines[i]);
 	}
 	node->reading.known &= ~INFINI_READING_UTILISATION;
 	if (node->nr_engines && ns > 0)

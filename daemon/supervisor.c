@@ -519,10 +519,20 @@ static int found_device(const struct infini_backend_device *device, void *arg)
 	return 0;
 }
 
+/* One that its backend does not report any more is on line all the same. */
+static void claim_roster(struct supervisor *s)
+{
+	const struct infini_roster_device *device = s->roster.devices;
+
+	for (; device < s->roster.devices + s->roster.nr_devices; device++)
+		claim(s, device->backend, device->name, device->pci, "");
+}
+
 static void probes_done(struct supervisor *s)
 {
 	if (s->stopping)
 		return;
+	claim_roster(s);
 	write_inventory(s);
 	if (!s->roster.nr_devices)
 		infini_warn("no device found; see [backend NAME] in the configuration");
@@ -760,7 +770,7 @@ static int64_t next_due(const struct supervisor *s)
 		due = s->rescan_ns;
 	if (s->ledger_ns < due)
 		due = s->ledger_ns;
-	if (s->scan_ns < due)
+	if (s->scan_ns < due && !s->nr_probes)
 		due = s->scan_ns;
 	if (s->round_ns < due)
 		due = s->round_ns;
@@ -785,7 +795,8 @@ static int serve(struct supervisor *s)
 			rescan(s);
 		if (s->ledger_ns <= infini_clock_ns())
 			enter_interval(s);
-		if (s->scan_ns <= infini_clock_ns())
+		/* What backends report is half there while they are asked. */
+		if (s->scan_ns <= infini_clock_ns() && !s->nr_probes)
 			scan_hardware(s);
 		if (s->round_ns <= infini_clock_ns())
 			read_sensors(s);

@@ -515,6 +515,8 @@ static void backend_that_has_it_comes_before_one_that_has_not(void **state)
 	node = only(&amd);
 	infini_inventory_claim(&inventory, "opencl", "cl0", amd.pci, "left out");
 	infini_inventory_claim(&inventory, "ggml", "vulkan0", amd.pci, "");
+	infini_inventory_claim(&inventory, "opencl", "cl0", amd.pci, "");
+	assert_int_equal(inventory.nr_claims, 2);
 	assert_string_equal(infini_inventory_claim_of(&inventory, node)->backend, "ggml");
 	infini_inventory_ask(&inventory, "ggml");
 	assert_string_equal(infini_inventory_claim_of(&inventory, node)->backend, "opencl");
@@ -641,7 +643,12 @@ static void backends_that_left_the_configuration_are_forgotten(void **state)
 	"drm-client-id:\t" _id "\ndrm-pdev:\t0000:03:00.0\npasid:\t32770\n"		\
 	"drm-engine-gfx:\t" _gfx " ns\ndrm-engine-dec:\t" _dec " ns\n"			\
 	"drm-engine-capacity-dec:\t2\ndrm-total-vram:\t" _vram " KiB\n"			\
-	"drm-total-cycles-gfx:\t999999999\ndrm-shared-vram:\t77 KiB\n"
+	"drm-cycles-gfx:\t999999999\ndrm-shared-vram:\t77 KiB\n"
+
+#define XE_FDINFO(_id, _cycles, _total)							\
+	"drm-driver:\txe\ndrm-client-id:\t" _id "\ndrm-pdev:\t0000:03:00.0\n"		\
+	"drm-cycles-ccs:\t" _cycles "\ndrm-total-cycles-ccs:\t" _total "\n"		\
+	"drm-engine-capacity-ccs:\t4\ndrm-total-vram0:\t2 MiB\n"
 
 static void round_at(int64_t ns)
 {
@@ -682,6 +689,27 @@ static void busiest_kind_of_engine_counts_and_how_many_there_are(void **state)
 	put(AMD_FDINFO("7", "1000000000", "16000000000", "1"), "proc/100/fdinfo/5");
 	round_at(11 * S);
 	assert_int_equal(node->reading.utilisation_ppm, 800000);
+}
+
+static void drivers_that_count_cycles(void **state)
+{
+	const struct infini_inventory_node *node;
+
+	(void)state;
+	node = only(&amd);
+	put(XE_FDINFO("1", "1000", "100000"), "proc/100/fdinfo/5");
+	put(XE_FDINFO("2", "5000", "100010"), "proc/200/fdinfo/5");
+	round_at(S);
+	assert_int_equal(node->reading.workers_memory_bytes, 4 << 20);
+	put(XE_FDINFO("1", "41000", "300000"), "proc/100/fdinfo/5");
+	put(XE_FDINFO("2", "45000", "300010"), "proc/200/fdinfo/5");
+	round_at(11 * S);
+	/* 80000 of 200000 on 4 engines. */
+	assert_int_equal(node->reading.utilisation_ppm, 100000);
+	put("", "proc/100/fdinfo/5");
+	put("", "proc/200/fdinfo/5");
+	round_at(21 * S);
+	assert_int_equal(node->reading.utilisation_ppm, 0);
 }
 
 static void worker_that_ended_takes_its_time_with_it(void **state)
@@ -812,6 +840,7 @@ int main(void)
 		cmocka_unit_test_setup(backends_that_left_the_configuration_are_forgotten, start),
 		cmocka_unit_test_setup(workers_are_added_up, start),
 		cmocka_unit_test_setup(busiest_kind_of_engine_counts_and_how_many_there_are, start),
+		cmocka_unit_test_setup(drivers_that_count_cycles, start),
 		cmocka_unit_test_setup(worker_that_ended_takes_its_time_with_it, start),
 		cmocka_unit_test_setup(other_devices_and_drivers_without_keys_say_nothing, start),
 		cmocka_unit_test_setup(file_says_what_is_known, start),

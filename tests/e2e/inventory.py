@@ -24,19 +24,21 @@ def nodes():
 
 
 def wait_for_nodes(*drivers):
-    infini.wait_until(f"nodes of {drivers}", lambda: set(nodes()) == set(drivers), 20)
+    infini.wait_until(f"nodes of {drivers}", lambda: set(nodes()) == set(drivers), 60)
 
 
 def case_no_gpu(daemon):
     """a machine without a GPU or /dev/dri: infinid serves, and lists nothing"""
     check(not os.path.exists("/dev/dri"), "there is a GPU")
     daemon.start()
-    infini.wait_until("the inventory is written", lambda: everything()["nodes"] == [], 20)
+    infini.wait_until("the inventory is written", lambda: everything()["nodes"] == [], 60)
     check(everything()["infinid_running"], "infinid is not seen to run")
 
 
 def case_come(_):
     """drivers that are loaded: each node with names, address and the reason why it is of no use"""
+    # A console on the GPU would keep its driver in use.
+    subprocess.run(["modprobe", "drm_kms_helper", "fbdev_emulation=0"], check=True)
     for module in ("virtio-gpu", "vgem"):
         subprocess.run(["modprobe", module], check=True)
     wait_for_nodes("virtio_gpu", "vgem")
@@ -82,8 +84,28 @@ def case_reload(daemon):
     with open(daemon.config, "w", encoding="utf-8") as file:
         file.write(text + "[backend absent]\nenabled = yes\n")
     daemon.process.send_signal(signal.SIGHUP)
-    infini.wait_until("the reason", lambda: "absent" in nodes()["virtio_gpu"]["why"], 20)
+    infini.wait_until("the reason", lambda: "absent" in nodes()["virtio_gpu"]["why"], 60)
     check("infinid-absent.so" in nodes()["virtio_gpu"]["why"], nodes()["virtio_gpu"]["why"])
+
+
+def case_device(daemon):
+    """the GPU of a device goes: the device goes off line; it comes: the vdev is there as it was"""
+    gpu = nodes()["virtio_gpu"]
+    with open(daemon.config, "a", encoding="utf-8") as file:
+        file.write(f"[device null0]\npci = {gpu['pci']}\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    infini.wait_until("the device is known", lambda: nodes()["virtio_gpu"]["device"] == "null0", 60)
+    check(nodes()["virtio_gpu"]["why"] is None, f"{nodes()}")
+    check(infini.devices()["null0"]["hardware"]["driver"] == "virtio_gpu", "not on the device")
+    infini.ctl("vdev", "create", "a", "--device", "null0", "--memory", "16M")
+    for command, online in ((["modprobe", "-r", "virtio-gpu"], False),
+                            (["modprobe", "virtio-gpu"], True)):
+        subprocess.run(command, check=True)
+        infini.wait_until(f"null0 after {command}", lambda wanted=online:
+                          infini.devices()["null0"]["online"] == wanted, 60)
+        check(infini.devices()["null1"]["online"], "null1 is off line")
+    check(infini.vdevs()["a"]["device"] == "null0", "the vdev is gone")
+    infini.ctl("vdev", "delete", "a")
 
 
 def case_down(daemon):
@@ -101,7 +123,8 @@ def main():
     infini.load_module()
     daemon = infini.Daemon(sys.argv[1], ["null0"], "[backend ggml]\nenabled = no\n"
                            "[backend null]\nenabled = yes\n")
-    for function in (case_no_gpu, case_come, case_table, case_go_and_come, case_reload, case_down):
+    for function in (case_no_gpu, case_come, case_table, case_go_and_come, case_reload,
+                     case_device, case_down):
         tap.case(function, daemon)
     infini.unload_module()
     print(f"1..{tap.number}")
