@@ -170,7 +170,7 @@ void infini_node_destroy(struct infini_vdev *vdev)
 /* ---- netlink.c, debugfs.c ---- */
 
 void infini_netlink_event(enum infini_event type, const struct infini_device *device,
-			  const struct infini_vdev *vdev, pid_t pid)
+			  struct infini_vdev *vdev, pid_t pid)
 {
 	might_sleep();
 	mock_events[type]++;
