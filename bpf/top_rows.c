@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cgroup.h"
+#include "process.h"
 #include "quantile.h"
 #include "tool.h"
 
@@ -50,29 +51,12 @@ static void top_row_sub(struct top_row *row, const struct top_row *before)
 	}
 }
 
-/* ---- names ---- */
-
-static void top_name_process(struct top_line *line)
-{
-	char path[64], comm[64] = "";
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", line->key.pid);
-	file = fopen(path, "re");
-	if (file) {
-		if (!fgets(comm, sizeof(comm), file))
-			comm[0] = '\0';
-		fclose(file);
-	}
-	comm[strcspn(comm, "\n")] = '\0';
-	snprintf(line->who, sizeof(line->who), "%d %s", line->key.pid, comm[0] ? comm : "(ended)");
-}
-
 /* ---- lines ---- */
 
 static struct top_line *top_line_of(struct top *top, const struct top_key *key)
 {
 	struct top_key own = { .device = key->device, .vdev = key->vdev };
+	char comm[PROCESS_NAME];
 	struct top_line *line;
 
 	if (top->by == TOP_BY_CGROUP)
@@ -94,7 +78,8 @@ static struct top_line *top_line_of(struct top *top, const struct top_key *key)
 	if (top->by == TOP_BY_CGROUP)
 		cgroup_name(key->cgroup, line->who, sizeof(line->who));
 	if (top->by == TOP_BY_PROCESS)
-		top_name_process(line);
+		snprintf(line->who, sizeof(line->who), "%d %s", key->pid,
+			 process_name(key->pid, comm));
 	return line;
 }
 
