@@ -19,7 +19,7 @@ OWN = {
     "daemon": r"(infini|infini-admin|linux/infini|infini/null|[a-z_]+)\.h$",
     "daemon/backends": r"((\.\./)?backend|ggml(_\w+)?|infini/(ggml|null)|linux/infini)\.h$",
     "ctl": r"(infini|infini-admin|linux/infini|[a-z_]+)\.h$",
-    "bpf": r"(infini-admin|\w+(\.skel|\.bpf)?)\.h$",
+    "bpf": r"(infini-admin|linux/infini|\w+(\.skel|\.bpf)?)\.h$",
     "frontends/ggml": r"(infini|linux/infini|infini/ggml|[a-z_]+)\.h$",
 }
 # folder: which folders' private headers may not be reached by a path
