@@ -5,33 +5,34 @@
 
 #include <errno.h>
 #include <glob.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-static int hwmon_open(const struct infini_energy_where *where, const char *pci, void **state)
+/* It has another number when the device went and came again, so it is looked for every time. */
+static int hwmon_read(void *state, uint64_t *uj)
 {
-	char pattern[PATH_MAX];
 	int ret = -ENODEV;
 	glob_t files;
 
-	snprintf(pattern, sizeof(pattern), "%s/bus/pci/devices/%s/hwmon/hwmon*/energy1_input",
-		 where->sysfs, pci);
-	if (glob(pattern, 0, NULL, &files))
+	if (glob(state, 0, NULL, &files))
 		return ret;
 	/* Two of them would be two parts of the device, or one twice. */
-	if (files.gl_pathc == 1) {
-		*state = strdup(files.gl_pathv[0]);
-		ret = *state ? 0 : -ENOMEM;
-	}
+	if (files.gl_pathc == 1)
+		ret = infini_energy_file_u64(files.gl_pathv[0], uj);
 	globfree(&files);
 	return ret;
 }
 
-static int hwmon_read(void *state, uint64_t *uj)
+/* Whether there is one shows with the first reading. */
+static int hwmon_open(const struct infini_energy_where *where, const char *pci, void **state)
 {
-	return infini_energy_file_u64(state, uj);
+	char *pattern;
+
+	if (asprintf(&pattern, "%s/bus/pci/devices/%s/hwmon/hwmon*/energy1_input", where->sysfs,
+		     pci) < 0)
+		return -ENOMEM;
+	*state = pattern;
+	return 0;
 }
 
 const struct infini_energy_ops infini_energy_hwmon = {

@@ -10,8 +10,7 @@
 #include "clock.h"
 #include "crew.h"
 #include "energy.h"
-#include "hotplug.h"
-#include "inventory.h"
+#include "inventory_watch.h"
 #include "ledger.h"
 #include "lifetime.h"
 #include "log.h"
@@ -44,11 +43,6 @@
 /* Deleted vdevs that wait for a ledger that cannot be written. */
 #define GONE_MAX		4096
 
-/* A driver's nodes come one by one, and udev sets their modes. */
-#define HARDWARE_SETTLE_NS	(500 * INFINI_NS_PER_MS)
-/* How often sensors are read. */
-#define HARDWARE_ROUND_NS	(10 * INFINI_NS_PER_S)
-
 enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_METRICS, SOURCE_LIFETIME, SOURCE_HOTPLUG,
 	      SOURCE_PROBES };
 
@@ -72,11 +66,7 @@ struct supervisor {
 	char epoch[INFINI_LEDGER_EPOCH_BYTES];
 	struct infini_probe probes[INFINI_CONFIG_BACKENDS_MAX];
 	unsigned int nr_probes;		/* running */
-	bool probes_wanted;		/* hardware came */
-	struct infini_inventory inventory;
-	struct infini_hotplug *hotplug;	/* NULL when there is none */
-	int64_t scan_ns;		/* when to look for hardware */
-	int64_t round_ns;		/* when to read its sensors */
+	struct infini_inventory_watch hardware;
 	bool ready;
 	bool stopping;
 	bool reload_wanted;		/* SIGHUP came */
@@ -375,77 +365,6 @@ static void enter_interval(struct supervisor *s)
 	infini_sample_free(&sample);
 }
 
-/* ---- the inventory ----------------------------------------------------------------- */
-
-static const struct infini_inventory_where hardware = {
-	.sysfs = "/sys", .dev = "/dev", .proc = "/proc",
-};
-
-/* Without it infinictl knows little of hardware. */
-static void write_inventory(const struct supervisor *s)
-{
-	char path[PATH_MAX + sizeof(INFINI_INVENTORY_FILE)];
-	static bool failing;
-	int ret;
-
-	snprintf(path, sizeof(path), "%s/" INFINI_INVENTORY_FILE, s->run_dir);
-	ret = infini_inventory_write(&s->inventory, path);
-	if (ret && !failing)
-		infini_warn("%s: %s", path, strerror(-ret));
-	failing = ret;
-}
-
-static void hardware_gone(const struct infini_inventory_node *node, void *arg)
-{
-	struct supervisor *s = arg;
-	const struct infini_inventory_claim *claim;
-
-	for (uint32_t i = 0; node->pci[0] && i < s->inventory.nr_claims; i++) {
-		claim = &s->inventory.claims[i];
-		if (!strcmp(claim->pci, node->pci) && !claim->why[0])
-			infini_roster_gone(&s->roster, claim->device);
-	}
-}
-
-static void hardware_came(const struct infini_inventory_node *node, void *arg)
-{
-	struct supervisor *s = arg;
-
-	(void)node;
-	s->probes_wanted = true;
-}
-
-/* Events say when to look, here too. */
-static void scan_hardware(struct supervisor *s)
-{
-	s->scan_ns = INFINI_FOREVER;
-	if (infini_inventory_scan(&s->inventory, &hardware, hardware_gone, hardware_came, s))
-		infini_log_limited(LOG_WARNING, "no memory to look for accelerators");
-	s->round_ns = infini_clock_ns();
-}
-
-static void read_sensors(struct supervisor *s)
-{
-	const struct infini_crew_member *member;
-
-	for (member = s->crew.members; member; member = member->next) {
-		if (member->pid)
-			infini_inventory_count(&s->inventory, &hardware, member->pid);
-	}
-	infini_inventory_refresh(&s->inventory, infini_clock_ns());
-	/* Backends that are being asked would stand there as if they had nothing. */
-	if (!s->nr_probes)
-		write_inventory(s);
-	s->round_ns = s->inventory.nr_nodes ? infini_clock_ns() + HARDWARE_ROUND_NS :
-					      INFINI_FOREVER;
-}
-
-static void read_hotplug(struct supervisor *s)
-{
-	if (infini_hotplug_read(s->hotplug) && s->scan_ns == INFINI_FOREVER)
-		s->scan_ns = infini_clock_ns() + HARDWARE_SETTLE_NS;
-}
-
 /* ---- devices ----------------------------------------------------------------------- */
 
 /* What a backend reports, for the inventory; an address of the operator's where it has none. */
@@ -454,7 +373,7 @@ static void claim(struct supervisor *s, const char *backend, const char *name, c
 {
 	const struct infini_config_device *config = infini_config_device_find(s->config, name);
 
-	infini_inventory_claim(&s->inventory, backend, name, !pci[0] && config ? config->pci : pci,
+	infini_inventory_claim(&s->hardware.inventory, backend, name, !pci[0] && config ? config->pci : pci,
 			       why);
 }
 
@@ -474,8 +393,8 @@ static void add_device(struct supervisor *s, const char *backend,
 	}
 	known = infini_roster_find_name(&s->roster, name);
 	if (known && !strcmp(known->backend, backend) && strcmp(known->pci, device->pci)) {
-		snprintf(why, sizeof(why), "its name %s is that of the device at %s until infinid "
-			 "starts again", name, known->pci);
+		snprintf(why, sizeof(why), "its name %s is that of another device until infinid "
+			 "starts again", name);
 		infini_warn("the device at %s is left out: %s", device->pci, why);
 	} else {
 		ret = infini_roster_add(&s->roster, s->control_fd, s->config, backend, device);
@@ -533,7 +452,7 @@ static void probes_done(struct supervisor *s)
 	if (s->stopping)
 		return;
 	claim_roster(s);
-	write_inventory(s);
+	infini_inventory_watch_write(&s->hardware);
 	if (!s->roster.nr_devices)
 		infini_warn("no device found; see [backend NAME] in the configuration");
 	s->rescan_ns = 0;
@@ -554,7 +473,7 @@ static void end_probe(struct supervisor *s, struct infini_probe *probe)
 {
 	/* Closing is not enough: a child that was just forked may hold a copy for a moment. */
 	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, probe->fd, NULL);
-	infini_inventory_backend(&s->inventory, probe->backend, probe->why);
+	infini_inventory_backend(&s->hardware.inventory, probe->backend, probe->why);
 	infini_probe_end(probe);
 	if (!--s->nr_probes)
 		probes_done(s);
@@ -598,13 +517,13 @@ static void start_probes(struct supervisor *s)
 	const struct infini_config_backend *backend;
 	int ret;
 
-	s->probes_wanted = false;
-	infini_inventory_filter(&s->inventory, s->config);
+	s->hardware.came = false;
+	infini_inventory_filter(&s->hardware.inventory, s->config);
 	for (uint32_t i = 0; i < s->config->nr_backends; i++) {
 		backend = &s->config->backends[i];
-		infini_inventory_ask(&s->inventory, backend->name);
+		infini_inventory_ask(&s->hardware.inventory, backend->name);
 		if (!backend->enabled) {
-			infini_inventory_backend(&s->inventory, backend->name,
+			infini_inventory_backend(&s->hardware.inventory, backend->name,
 						 "disabled in the configuration");
 			continue;
 		}
@@ -612,7 +531,7 @@ static void start_probes(struct supervisor *s)
 		if (!ret)
 			continue;
 		infini_err("cannot probe backend %s: %s", backend->name, strerror(-ret));
-		infini_inventory_backend(&s->inventory, backend->name, strerror(-ret));
+		infini_inventory_backend(&s->hardware.inventory, backend->name, strerror(-ret));
 	}
 	if (!s->nr_probes)
 		probes_done(s);
@@ -697,7 +616,7 @@ static void reload(struct supervisor *s)
 		start_metrics(s);
 	}
 	infini_roster_filter(&s->roster, s->config);
-	scan_hardware(s);
+	infini_inventory_watch_look(&s->hardware);
 	start_probes(s);
 }
 
@@ -754,7 +673,7 @@ static int wait_and_handle(struct supervisor *s, int64_t due_ns)
 		else if (source == SOURCE_LIFETIME)
 			infini_lifetime_run(&s->lifetime, s->admin);
 		else if (source == SOURCE_HOTPLUG)
-			read_hotplug(s);
+			infini_inventory_watch_event(&s->hardware);
 		else
 			read_probe(s, &s->probes[source - SOURCE_PROBES]);
 	}
@@ -764,16 +683,15 @@ static int wait_and_handle(struct supervisor *s, int64_t due_ns)
 static int64_t next_due(const struct supervisor *s)
 {
 	int64_t due = infini_crew_next_ns(&s->crew);
+	int64_t hardware = infini_inventory_watch_next_ns(&s->hardware, s->nr_probes);
 	int64_t metrics = metrics_due(s);
 
 	if (s->rescan_ns < due)
 		due = s->rescan_ns;
 	if (s->ledger_ns < due)
 		due = s->ledger_ns;
-	if (s->scan_ns < due && !s->nr_probes)
-		due = s->scan_ns;
-	if (s->round_ns < due)
-		due = s->round_ns;
+	if (hardware < due)
+		due = hardware;
 	return metrics < due ? metrics : due;
 }
 
@@ -795,12 +713,8 @@ static int serve(struct supervisor *s)
 			rescan(s);
 		if (s->ledger_ns <= infini_clock_ns())
 			enter_interval(s);
-		/* What backends report is half there while they are asked. */
-		if (s->scan_ns <= infini_clock_ns() && !s->nr_probes)
-			scan_hardware(s);
-		if (s->round_ns <= infini_clock_ns())
-			read_sensors(s);
-		if (s->probes_wanted && !s->nr_probes)
+		infini_inventory_watch_run(&s->hardware, s->nr_probes);
+		if (s->hardware.came && !s->nr_probes)
 			start_probes(s);
 		if (s->spec_wanted)
 			write_spec(s);
@@ -933,22 +847,20 @@ static int open_loop(struct supervisor *s)
 	return ret;
 }
 
-/* Listen first, look afterwards. Without events what is there at the start counts. */
 static void start_inventory(struct supervisor *s)
 {
-	int ret = infini_hotplug_start(&s->hotplug);
+	int fd;
 
-	if (!ret)
-		ret = watch(s, infini_hotplug_fd(s->hotplug), SOURCE_HOTPLUG);
-	if (ret)
-		infini_notice("accelerators that come or go are not noticed: %s", strerror(-ret));
-	scan_hardware(s);
+	infini_inventory_watch_start(&s->hardware, s->run_dir, &s->roster, &s->crew);
+	fd = infini_inventory_watch_fd(&s->hardware);
+	if (fd >= 0 && watch(s, fd, SOURCE_HOTPLUG))
+		infini_err("accelerators that come or go are not noticed: %s", strerror(errno));
 }
 
 static void close_all(struct supervisor *s)
 {
 	stop_probes(s);
-	infini_hotplug_stop(s->hotplug);
+	infini_inventory_watch_stop(&s->hardware);
 	stop_metrics(s);
 	infini_lifetime_close(&s->lifetime);
 	infini_ledger_close(s->ledger);

@@ -185,6 +185,28 @@ static void hwmon_counts_and_may_be_set_back(void **state)
 	assert_int_equal(meter->total_uj, 2500010);
 }
 
+static void hwmon_has_another_number_after_a_replug(void **state)
+{
+	static const char before[] = "bus/pci/devices/" GPU "/hwmon/hwmon3/energy1_input";
+	static const char after[] = "bus/pci/devices/" GPU "/hwmon/hwmon7/energy1_input";
+	struct infini_energy_meter *meter;
+	char path[PATH_MAX];
+
+	(void)state;
+	put(before, "1000000\n");
+	meter = add_gpu(GPU);
+	assert_non_null(meter);
+	snprintf(path, sizeof(path), "%s/%s", root, before);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(infini_energy_read(meter), -ENODEV);
+	assert_int_equal(meter->total_uj, 0);
+	put(after, "70\n");
+	assert_int_equal(infini_energy_read(meter), 0);
+	put(after, "100\n");
+	assert_int_equal(infini_energy_read(meter), 0);
+	assert_int_equal(meter->total_uj, 30);
+}
+
 static void nvml_counts(void **state)
 {
 	struct infini_energy_meter *meter;
@@ -288,6 +310,7 @@ int main(void)
 		cmocka_unit_test_setup(without_a_counter_there_is_no_meter, start),
 		cmocka_unit_test_setup(processors_are_counted_once, start),
 		cmocka_unit_test_setup(hwmon_counts_and_may_be_set_back, start),
+		cmocka_unit_test_setup(hwmon_has_another_number_after_a_replug, start),
 		cmocka_unit_test_setup(nvml_counts, start),
 		cmocka_unit_test_setup(gpus_without_a_reading_have_no_meter, start),
 		cmocka_unit_test(division_is_by_largest_remainder),
