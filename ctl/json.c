@@ -55,11 +55,39 @@ struct json_object *infini_json_device(const struct infini_admin_device *device)
 	return object;
 }
 
+void infini_json_set_quantiles(struct json_object *object, const char *name, const uint64_t *hist)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "%s_p50_ns", name);
+	infini_json_set_u64(object, key, infini_hist_quantile(hist, 500000));
+	snprintf(key, sizeof(key), "%s_p99_ns", name);
+	infini_json_set_u64(object, key, infini_hist_quantile(hist, 990000));
+}
+
+/* NAME_ns, NAME_p50_ns, NAME_p99_ns and, with @whole, NAME_hist. */
+static void infini_json_set_times(struct json_object *object, const char *name, uint64_t sum_ns,
+				  const uint64_t *hist, bool whole)
+{
+	struct json_object *buckets;
+	char key[32];
+
+	snprintf(key, sizeof(key), "%s_ns", name);
+	infini_json_set_u64(object, key, sum_ns);
+	infini_json_set_quantiles(object, name, hist);
+	if (!whole)
+		return;
+	buckets = json_object_new_array();
+	for (int i = 0; i < INFINI_HIST_BUCKETS; i++)
+		json_object_array_add(buckets, json_object_new_uint64(hist[i]));
+	snprintf(key, sizeof(key), "%s_hist", name);
+	json_object_object_add(object, key, buckets);
+}
+
 static struct json_object *infini_json_stats(const struct infini_admin_vdev *vdev, bool hist)
 {
 	const struct infini_vdev_stats *stats = &vdev->stats;
 	struct json_object *object = json_object_new_object();
-	struct json_object *buckets;
 
 	infini_json_set_u64(object, "occupancy_ns", stats->occupancy_ns);
 	infini_json_set_u64(object, "runnable_ns", stats->runnable_ns);
@@ -88,17 +116,10 @@ static struct json_object *infini_json_stats(const struct infini_admin_vdev *vde
 	infini_json_set_u64(object, "executor_generation", stats->executor_generation);
 	infini_json_set_u64(object, "throttled_ns", stats->throttled_ns);
 	infini_json_set_u64(object, "throttles", stats->throttles);
-	infini_json_set_u64(object, "queue_wait_ns", stats->queue_wait_ns);
-	infini_json_set_u64(object, "queue_wait_p50_ns",
-			    infini_hist_quantile(vdev->queue_wait_hist, 500000));
-	infini_json_set_u64(object, "queue_wait_p99_ns",
-			    infini_hist_quantile(vdev->queue_wait_hist, 990000));
-	if (!hist)
-		return object;
-	buckets = json_object_new_array();
-	for (int i = 0; i < INFINI_HIST_BUCKETS; i++)
-		json_object_array_add(buckets, json_object_new_uint64(vdev->queue_wait_hist[i]));
-	json_object_object_add(object, "queue_wait_hist", buckets);
+	infini_json_set_times(object, "queue_wait", stats->queue_wait_ns, vdev->queue_wait_hist,
+			      hist);
+	infini_json_set_times(object, "ttft", vdev->ttft.sum_ns, vdev->ttft.hist, hist);
+	infini_json_set_times(object, "itl", vdev->itl.sum_ns, vdev->itl.hist, hist);
 	return object;
 }
 

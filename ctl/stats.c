@@ -50,8 +50,9 @@ struct infini_rate {
 	uint64_t tokens_scored;
 	uint64_t tokens_embedded;
 	uint64_t preemptions;
-	uint64_t wait_p50_ns;
-	uint64_t wait_p99_ns;
+	uint64_t wait_hist[INFINI_HIST_BUCKETS];
+	uint64_t ttft_hist[INFINI_HIST_BUCKETS];
+	uint64_t itl_hist[INFINI_HIST_BUCKETS];
 };
 
 static void infini_sample_free(struct infini_sample *sample)
@@ -114,6 +115,24 @@ static double infini_device_used(const struct infini_sample *before,
 	       b->occupancy_ns - (a ? a->occupancy_ns : 0) : 0;
 }
 
+static void infini_hist_since(uint64_t *hist, const uint64_t *now, const uint64_t *old)
+{
+	for (int i = 0; i < INFINI_HIST_BUCKETS; i++)
+		hist[i] = now[i] - old[i];
+}
+
+/* Two cells: the median and the 99th percentile, or dashes when there were none. */
+static void infini_hist_cells(struct infini_table *table, const uint64_t *hist)
+{
+	static const uint32_t quantiles_ppm[] = { 500000, 990000 };
+
+	for (int i = 0; i < 2; i++) {
+		uint64_t ns = infini_hist_quantile(hist, quantiles_ppm[i]);
+
+		infini_table_cell(table, "%s", ns ? infini_duration_text(ns).s : "-");
+	}
+}
+
 /* A vdev that was not there before began at zero. */
 static void infini_rate_measure(const struct infini_sample *before,
 				const struct infini_sample *now,
@@ -124,12 +143,12 @@ static void infini_rate_measure(const struct infini_sample *before,
 	const struct infini_admin_device *device = infini_sample_device(now, vdev->device_id);
 	double used = infini_device_used(before, now, vdev->device_id);
 	double room = (double)(now->time_ns - before->time_ns) * (device ? device->slots : 1);
-	uint64_t hist[INFINI_HIST_BUCKETS];
 
 	if (!old)
 		old = &nothing;
-	for (int i = 0; i < INFINI_HIST_BUCKETS; i++)
-		hist[i] = vdev->queue_wait_hist[i] - old->queue_wait_hist[i];
+	infini_hist_since(rate->wait_hist, vdev->queue_wait_hist, old->queue_wait_hist);
+	infini_hist_since(rate->ttft_hist, vdev->ttft.hist, old->ttft.hist);
+	infini_hist_since(rate->itl_hist, vdev->itl.hist, old->itl.hist);
 	rate->occupancy_ns = vdev->stats.occupancy_ns - old->stats.occupancy_ns;
 	rate->device_percent = room > 0 ? 100.0 * rate->occupancy_ns / room : 0;
 	rate->share_percent = used > 0 ? 100.0 * rate->occupancy_ns / used : 0;
@@ -140,8 +159,6 @@ static void infini_rate_measure(const struct infini_sample *before,
 	rate->tokens_scored = vdev->stats.tokens_scored - old->stats.tokens_scored;
 	rate->tokens_embedded = vdev->stats.tokens_embedded - old->stats.tokens_embedded;
 	rate->preemptions = vdev->stats.preemptions - old->stats.preemptions;
-	rate->wait_p50_ns = infini_hist_quantile(hist, 500000);
-	rate->wait_p99_ns = infini_hist_quantile(hist, 990000);
 	/* Two look-ups at two moments: never more than everything. */
 	if (rate->share_percent > 100)
 		rate->share_percent = 100;
@@ -170,8 +187,9 @@ static struct json_object *infini_rate_json(const struct infini_admin_vdev *vdev
 	json_object_object_add(object, "tokens_per_s",
 			       json_object_new_double(rate->tokens_generated / seconds));
 	infini_json_set_u64(object, "preemptions", rate->preemptions);
-	infini_json_set_u64(object, "queue_wait_p50_ns", rate->wait_p50_ns);
-	infini_json_set_u64(object, "queue_wait_p99_ns", rate->wait_p99_ns);
+	infini_json_set_quantiles(object, "queue_wait", rate->wait_hist);
+	infini_json_set_quantiles(object, "ttft", rate->ttft_hist);
+	infini_json_set_quantiles(object, "itl", rate->itl_hist);
 	infini_json_set_u64(object, "memory_used_bytes", vdev->stats.memory_used_bytes);
 	return object;
 }
@@ -204,7 +222,8 @@ static int infini_rates_table(struct infini_ctl *ctl, const struct infini_stats 
 	static const char *const columns[] = {
 		"VDEV", "DEVICE", ">WEIGHT", ">DEVICE%",
 		">SHARE%", ">TOKENS/S", ">PROMPT/S", ">EVAL/S", ">JOBS/S",
-		">YIELDS/S", ">WAIT-P50", ">WAIT-P99",
+		">YIELDS/S", ">WAIT-P50", ">WAIT-P99", ">TTFT-P50", ">TTFT-P99", ">ITL-P50",
+		">ITL-P99",
 		">MEMORY", ">LIMIT",
 	};
 	struct infini_table table = INFINI_TABLE(columns);
@@ -227,8 +246,9 @@ static int infini_rates_table(struct infini_ctl *ctl, const struct infini_stats 
 		infini_table_cell(&table, "%.1f", rate.tokens_evaluated / seconds);
 		infini_table_cell(&table, "%.1f", rate.jobs / seconds);
 		infini_table_cell(&table, "%.1f", rate.preemptions / seconds);
-		infini_table_cell(&table, "%s", infini_duration_text(rate.wait_p50_ns).s);
-		infini_table_cell(&table, "%s", infini_duration_text(rate.wait_p99_ns).s);
+		infini_hist_cells(&table, rate.wait_hist);
+		infini_hist_cells(&table, rate.ttft_hist);
+		infini_hist_cells(&table, rate.itl_hist);
 		infini_table_cell(&table, "%s", infini_bytes_text(v->stats.memory_used_bytes).s);
 		infini_table_cell(&table, "%s", infini_bytes_text(v->memory_limit_bytes).s);
 	}
@@ -255,7 +275,8 @@ static int infini_totals_table(struct infini_ctl *ctl, const struct infini_stats
 		"VDEV", "DEVICE", ">WEIGHT", ">OCCUPANCY",
 		">JOBS", ">FAILED", ">EVAL", ">PROMPT",
 		">TOKENS", ">SCORED", ">EMBEDDED",
-		">YIELDS", ">WAIT-P50", ">WAIT-P99",
+		">YIELDS", ">WAIT-P50", ">WAIT-P99", ">TTFT-P50", ">TTFT-P99", ">ITL-P50",
+		">ITL-P99",
 		">MEMORY", ">PEAK", ">LIMIT",
 	};
 	struct infini_table table = INFINI_TABLE(columns);
@@ -263,7 +284,6 @@ static int infini_totals_table(struct infini_ctl *ctl, const struct infini_stats
 	for (size_t i = 0; i < vdevs->nr; i++) {
 		const struct infini_admin_vdev *v = &vdevs->vdev[i];
 		const struct infini_vdev_stats *s = &v->stats;
-		const uint64_t *hist = v->queue_wait_hist;
 
 		if (!infini_stats_wants(stats, v))
 			continue;
@@ -279,10 +299,9 @@ static int infini_totals_table(struct infini_ctl *ctl, const struct infini_stats
 		infini_table_cell(&table, "%" PRIu64, (uint64_t)s->tokens_scored);
 		infini_table_cell(&table, "%" PRIu64, (uint64_t)s->tokens_embedded);
 		infini_table_cell(&table, "%" PRIu64, (uint64_t)s->preemptions);
-		infini_table_cell(&table, "%s",
-				  infini_duration_text(infini_hist_quantile(hist, 500000)).s);
-		infini_table_cell(&table, "%s",
-				  infini_duration_text(infini_hist_quantile(hist, 990000)).s);
+		infini_hist_cells(&table, v->queue_wait_hist);
+		infini_hist_cells(&table, v->ttft.hist);
+		infini_hist_cells(&table, v->itl.hist);
 		infini_table_cell(&table, "%s", infini_bytes_text(s->memory_used_bytes).s);
 		infini_table_cell(&table, "%s", infini_bytes_text(s->memory_peak_bytes).s);
 		infini_table_cell(&table, "%s", infini_bytes_text(v->memory_limit_bytes).s);

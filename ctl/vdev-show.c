@@ -42,6 +42,15 @@ static void infini_vdev_show_config(const struct infini_admin_vdev *v)
 	putchar('\n');
 }
 
+/* A vdev that generates nothing has none. */
+static void infini_vdev_show_times(const char *what, const struct infini_admin_times *times)
+{
+	if (times->sum_ns)
+		printf("%-11s  p50 %s, p99 %s\n", what,
+		       infini_duration_text(infini_hist_quantile(times->hist, 500000)).s,
+		       infini_duration_text(infini_hist_quantile(times->hist, 990000)).s);
+}
+
 static void infini_vdev_show_stats(const struct infini_admin_vdev *v)
 {
 	const struct infini_vdev_stats *s = &v->stats;
@@ -72,6 +81,8 @@ static void infini_vdev_show_stats(const struct infini_admin_vdev *v)
 	printf("queue wait   p50 %s, p99 %s\n",
 	       infini_duration_text(infini_hist_quantile(v->queue_wait_hist, 500000)).s,
 	       infini_duration_text(infini_hist_quantile(v->queue_wait_hist, 990000)).s);
+	infini_vdev_show_times("first token", &v->ttft);
+	infini_vdev_show_times("next token", &v->itl);
 	printf("bytes        %s in, %s out\n", infini_bytes_text(s->bytes_in).s,
 	       infini_bytes_text(s->bytes_out).s);
 }

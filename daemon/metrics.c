@@ -184,20 +184,42 @@ static void render_jobs(struct infini_metrics_text *text, const struct infini_sa
 	}
 }
 
-static void render_waits(struct infini_metrics_text *text, const struct infini_sample *sample)
+/* A histogram with one of each vdev: its buckets and its sum are members of the vdev. */
+struct hist_family {
+	struct infini_metric_family family;
+	size_t hist;
+	size_t sum_ns;
+};
+
+#define HIST(_hist, _sum, _name, _help) {					\
+	.family = { (_name), INFINI_METRIC_HISTOGRAM, "seconds", (_help) },	\
+	.hist = offsetof(struct infini_admin_vdev, _hist),			\
+	.sum_ns = offsetof(struct infini_admin_vdev, _sum) }
+
+/* Names of OpenTelemetry's conventions for generative AI, where they have one. */
+static const struct hist_family hist_families[] = {
+	HIST(queue_wait_hist, stats.queue_wait_ns, "infini_vdev_queue_wait_seconds",
+	     "How long jobs waited for the device, from submission or preemption to dispatch."),
+	HIST(ttft.hist, ttft.sum_ns, "gen_ai_server_time_to_first_token_seconds",
+	     "From the arrival of a request's prompt to its first token."),
+	HIST(itl.hist, itl.sum_ns, "gen_ai_server_time_per_output_token_seconds",
+	     "From each token of a sequence to its next."),
+};
+
+static void render_hists(struct infini_metrics_text *text, const struct infini_sample *sample)
 {
-	static const struct infini_metric_family family = {
-		"infini_vdev_queue_wait_seconds", INFINI_METRIC_HISTOGRAM, "seconds",
-		"How long jobs waited for the device, from submission or preemption to dispatch.",
-	};
+	for (size_t f = 0; f < ARRAY_SIZE(hist_families); f++) {
+		const struct hist_family *family = &hist_families[f];
 
-	infini_metrics_family(text, &family);
-	for (size_t i = 0; i < sample->nr_vdevs; i++) {
-		const struct infini_admin_vdev *vdev = &sample->vdevs[i];
-		struct labels labels = vdev_labels(vdev);
+		infini_metrics_family(text, &family->family);
+		for (size_t i = 0; i < sample->nr_vdevs; i++) {
+			const char *vdev = (const char *)&sample->vdevs[i];
+			struct labels labels = vdev_labels(&sample->vdevs[i]);
 
-		infini_metrics_hist(text, labels.list, vdev->queue_wait_hist,
-				    vdev->stats.queue_wait_ns);
+			infini_metrics_hist(text, labels.list,
+					    (const uint64_t *)(vdev + family->hist),
+					    *(const uint64_t *)(vdev + family->sum_ns));
+		}
 	}
 }
 
@@ -283,5 +305,5 @@ void infini_metrics_render(struct infini_metrics_text *text, const struct infini
 	render_vdev_info(text, sample);
 	render_vdev_members(text, sample);
 	render_jobs(text, sample);
-	render_waits(text, sample);
+	render_hists(text, sample);
 }

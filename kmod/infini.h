@@ -44,6 +44,7 @@
 #include "core/job.h"
 #include "core/limits.h"
 #include "core/sched.h"
+#include "core/stream.h"
 
 /* Counts a client can raise; QUERY reports them. */
 #define INFINI_DEVICES_MAX	256
@@ -177,6 +178,7 @@ struct infini_vdev_counters {
 	u64 bytes_in;
 	u64 bytes_out;
 	u64 queue_wait_hist[INFINI_HIST_BUCKETS];
+	struct infini_token_times times;
 };
 
 /**
@@ -266,6 +268,7 @@ struct infini_vdev {
  * @pid: of the process that opened it; likewise @comm
  * @cgroup_id: of its control group (v2) then; 0 where there are none
  * @alloc_queue: internal, for ALLOC jobs; made when first needed
+ * @streams: its requests; device->lock
  */
 struct infini_client {
 	refcount_t refs;
@@ -287,6 +290,7 @@ struct infini_client {
 	char comm[TASK_COMM_LEN];
 	u64 cgroup_id;
 	struct infini_queue *alloc_queue;
+	struct infini_streams streams;
 };
 
 /**
@@ -596,6 +600,7 @@ struct infini_vdev_snapshot {
 	pid_t executor_pid;		/* in the initial pid namespace, 0 for none */
 	struct infini_vdev_stats stats;
 	u64 queue_wait_hist[INFINI_HIST_BUCKETS];
+	struct infini_token_times times;
 };
 
 /*

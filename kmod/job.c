@@ -65,6 +65,20 @@ static void infini_job_publish_locked(struct infini_queue *queue)
 	smp_store_release(&queue->completed, completed);
 }
 
+static void infini_job_count_times_locked(struct infini_kjob *job, u64 now)
+{
+	struct infini_client *client = job->queue->client;
+	struct infini_stream_tokens tokens = {
+		.request = job->request_id,
+		.prompt = job->tokens_prompt,
+		.prompts = job->prompts,
+		.decoded = job->tokens_generated - min(job->tokens_generated, job->prompts),
+	};
+
+	lockdep_assert_held(&client->vdev->device->lock);
+	infini_stream_tokens(&client->streams, &tokens, now, &client->vdev->count.times);
+}
+
 /**
  * infini_job_end_locked - a job that has become DONE
  * @job: it
@@ -95,8 +109,10 @@ void infini_job_end_locked(struct infini_kjob *job, int status, u64 now,
 		count->prompts += job->prompts;
 		count->bytes_in += job->bytes_in;
 		count->bytes_out += job->bytes_out;
-		if (job->tokens_evaluated || job->tokens_generated)
+		if (job->tokens_evaluated || job->tokens_generated) {
+			infini_job_count_times_locked(job, now);
 			trace_infini_tokens(job, now);
+		}
 	}
 	trace_infini_job_complete(job, now);
 	infini_job_drop_objects(job);
@@ -491,6 +507,7 @@ static int infini_queue_enqueue(struct infini_queue *queue, u32 nr)
 		infini_job_step_locked(job, INFINI_JOB_EV_SUBMIT);
 		WRITE_ONCE(queue->submitted, seqno);
 		vdev->count.jobs_submitted++;
+		infini_stream_submitted(&queue->client->streams, job->request_id, now);
 		trace_infini_job_submit(job, now);
 	}
 	smp_store_release(&queue->timeline->submitted, queue->submitted);

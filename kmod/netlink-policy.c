@@ -71,6 +71,7 @@ const struct genl_ops infini_nl_ops[5] = {
 	{
 		.cmd		= INFINI_CMD_VDEV_GET,
 		.doit		= infini_nl_vdev_get_doit,
+		.start		= infini_nl_vdev_start,
 		.dumpit		= infini_nl_vdev_get_dumpit,
 		.policy		= infini_vdev_get_policy,
 		.maxattr	= INFINI_A_VDEV_MAX,

@@ -14,6 +14,7 @@ enum {
 extern const struct genl_ops infini_nl_ops[5];
 extern const struct genl_multicast_group infini_nl_groups[1];
 
+int infini_nl_vdev_start(struct netlink_callback *cb);
 int infini_nl_device_get_doit(struct sk_buff *skb, struct genl_info *info);
 int infini_nl_device_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
 int infini_nl_vdev_get_doit(struct sk_buff *skb, struct genl_info *info);

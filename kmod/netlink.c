@@ -9,6 +9,9 @@
 #include "infini.h"
 #include "netlink-policy.h"
 
+/* Room for a vdev, whose three histograms alone do not fit into the default of a small page. */
+#define INFINI_NETLINK_BYTES	7168
+
 /* A dump goes on at the first id that did not fit. */
 struct infini_netlink_dump {
 	unsigned long next;
@@ -151,6 +154,14 @@ static const struct {
 #undef FIELD
 };
 
+/* The sum of some times, and their histogram. */
+static int infini_netlink_put_times(struct sk_buff *skb, int sum_attr, int hist_attr,
+				    const struct infini_times *times)
+{
+	return nla_put_u64_64bit(skb, sum_attr, times->sum_ns, INFINI_A_STATS_PAD) ?:
+	       nla_put(skb, hist_attr, sizeof(times->hist), times->hist);
+}
+
 static int infini_netlink_put_stats(struct sk_buff *skb, const struct infini_vdev_snapshot *snap)
 {
 	struct nlattr *nest = nla_nest_start(skb, INFINI_A_VDEV_STATS);
@@ -166,7 +177,11 @@ static int infini_netlink_put_stats(struct sk_buff *skb, const struct infini_vde
 			return -EMSGSIZE;
 	}
 	if (nla_put(skb, INFINI_A_STATS_QUEUE_WAIT_HIST, sizeof(snap->queue_wait_hist),
-		    snap->queue_wait_hist))
+		    snap->queue_wait_hist) ||
+	    infini_netlink_put_times(skb, INFINI_A_STATS_TTFT_NS, INFINI_A_STATS_TTFT_HIST,
+				     &snap->times.ttft) ||
+	    infini_netlink_put_times(skb, INFINI_A_STATS_ITL_NS, INFINI_A_STATS_ITL_HIST,
+				     &snap->times.itl))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -214,7 +229,7 @@ static int infini_netlink_put_vdev(struct sk_buff *skb, struct infini_vdev *vdev
 /* One answer to a request, begun; NULL without memory. */
 static struct sk_buff *infini_netlink_reply_new(struct genl_info *info, u8 cmd, void **head)
 {
-	struct sk_buff *reply = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	struct sk_buff *reply = genlmsg_new(INFINI_NETLINK_BYTES, GFP_KERNEL);
 
 	if (!reply)
 		return NULL;
@@ -397,6 +412,13 @@ static int infini_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
 int infini_nl_device_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	return infini_netlink_dump(skb, cb, &infini_devices, INFINI_CMD_DEVICE_GET);
+}
+
+/* Before the first message of a dump: none may be too small for one vdev. */
+int infini_nl_vdev_start(struct netlink_callback *cb)
+{
+	cb->min_dump_alloc = INFINI_NETLINK_BYTES;
+	return 0;
 }
 
 int infini_nl_vdev_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)

@@ -708,6 +708,7 @@ void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot 
 	stats->bytes_out = count->bytes_out;
 	stats->executor_generation = vdev->generation;
 	memcpy(snap->queue_wait_hist, count->queue_wait_hist, sizeof(snap->queue_wait_hist));
+	snap->times = count->times;
 	spin_unlock_irqrestore(&device->lock, flags);
 
 	stats->memory_used_bytes = atomic64_read(&vdev->memory_used_bytes);

@@ -147,10 +147,20 @@ static const struct {
 #undef FIELD
 };
 
+static int infini_hist_parse(struct nlattr *attr, uint64_t *hist)
+{
+	const int bytes = INFINI_HIST_BUCKETS * sizeof(*hist);
+
+	if (attr && nla_len(attr) != bytes)
+		return -EBADMSG;
+	if (attr)
+		memcpy(hist, nla_data(attr), bytes);
+	return 0;
+}
+
 static int infini_stats_parse(struct nlattr *nest, struct infini_admin_vdev *vdev)
 {
 	struct nlattr *tb[INFINI_A_STATS_MAX + 1];
-	struct nlattr *hist;
 	uint64_t value;
 	size_t i;
 
@@ -166,11 +176,12 @@ static int infini_stats_parse(struct nlattr *nest, struct infini_admin_vdev *vde
 		value = nla_get_u64(attr);
 		memcpy((char *)&vdev->stats + infini_stats_fields[i].offset, &value, sizeof(value));
 	}
-	hist = tb[INFINI_A_STATS_QUEUE_WAIT_HIST];
-	if (hist && nla_len(hist) != sizeof(vdev->queue_wait_hist))
+	infini_attr_u64(tb[INFINI_A_STATS_TTFT_NS], &vdev->ttft.sum_ns);
+	infini_attr_u64(tb[INFINI_A_STATS_ITL_NS], &vdev->itl.sum_ns);
+	if (infini_hist_parse(tb[INFINI_A_STATS_QUEUE_WAIT_HIST], vdev->queue_wait_hist) ||
+	    infini_hist_parse(tb[INFINI_A_STATS_TTFT_HIST], vdev->ttft.hist) ||
+	    infini_hist_parse(tb[INFINI_A_STATS_ITL_HIST], vdev->itl.hist))
 		return -EBADMSG;
-	if (hist)
-		memcpy(vdev->queue_wait_hist, nla_data(hist), sizeof(vdev->queue_wait_hist));
 	return 0;
 }
 

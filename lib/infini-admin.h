@@ -49,6 +49,12 @@ struct infini_admin_device {
 	struct infini_memory_kind kinds[INFINI_MEMORY_KINDS_MAX];	/* the first @nr_kinds */
 };
 
+/* Times in nanoseconds; @hist is as queue_wait_hist, all 0 from a module that does not tell. */
+struct infini_admin_times {
+	uint64_t sum_ns;
+	uint64_t hist[INFINI_HIST_BUCKETS];
+};
+
 struct infini_admin_vdev {
 	uint32_t id;
 	uint32_t device_id;
@@ -71,6 +77,8 @@ struct infini_admin_vdev {
 	char device_name[INFINI_NAME_MAX];
 	struct infini_vdev_stats stats;	/* queue_wait_hist is 0; see @queue_wait_hist */
 	uint64_t queue_wait_hist[INFINI_HIST_BUCKETS];
+	struct infini_admin_times ttft;	/* to the first token of each prompt that ended */
+	struct infini_admin_times itl;	/* from token to token, counted for each that came then */
 };
 
 typedef int (*infini_admin_device_fn)(const struct infini_admin_device *device, void *arg);

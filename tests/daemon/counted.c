@@ -60,6 +60,11 @@ void counted_fill(void)
 	alpha->queue_wait_hist[80] = 3;
 	alpha->queue_wait_hist[INFINI_HIST_BUCKETS - 1] = 4;
 	alpha->stats.queue_wait_ns = 7200003000000;
+	/* Two prompts took 1.25 ms each, and ten tokens came 1.25 ms after the one before. */
+	alpha->ttft.hist[80] = 2;
+	alpha->ttft.sum_ns = 2500000;
+	alpha->itl.hist[80] = 10;
+	alpha->itl.sum_ns = 12500000;
 	counted_add("beta");
 }
 

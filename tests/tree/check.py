@@ -13,7 +13,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 OWN = {
     "uapi/linux": r"$^",
     "uapi/infini": r"$^",
-    "kmod/core": r"(port|tree|level|sched|job|hist|bucket|limits)\.h$",
+    "kmod/core": r"(port|tree|level|sched|job|hist|bucket|limits|stream)\.h$",
     "kmod": r"(core/\w+|\w[\w-]*|linux/infini(_netlink)?)\.h$",
     "lib": r"(linux/infini(_netlink)?|infini|infini-admin|admin|cdi|ioctl)\.h$",
     "daemon": r"(infini|infini-admin|linux/infini|infini/null|[a-z_]+)\.h$",

@@ -134,6 +134,11 @@ enum {
 	INFINI_A_STATS_TOKENS_SCORED,
 	INFINI_A_STATS_TOKENS_EMBEDDED,
 	INFINI_A_STATS_PROMPTS,
+	INFINI_A_STATS_TTFT_NS,	/* Sum of the times to the first token of each prompt that ended. */
+	INFINI_A_STATS_TTFT_HIST,	/* As queue-wait-hist; times to first tokens. */
+	INFINI_A_STATS_ITL_NS,	/* Sum of the times from token to token. */
+	/* As queue-wait-hist; each counts once for every token that came then. */
+	INFINI_A_STATS_ITL_HIST,
 
 	__INFINI_A_STATS_MAX,
 	INFINI_A_STATS_MAX = (__INFINI_A_STATS_MAX - 1)
