@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Time to the first token and between tokens. A stream is one request id of one client; with
- * llama.cpp that is a context, which may hold several sequences. A prompt arrives with the first job
- * handed in since the stream's last tokens, and goes on until it ends. A sequence that goes on had
- * its token before in the last job in which any did, or its first one when a prompt ended since.
+ * llama.cpp that is a context, which may hold several sequences. A prompt arrives with the first
+ * job handed in since the stream's last tokens, and goes on until it ends. A sequence that goes on
+ * had its token before in the last job in which any did, or its first one when a prompt ended since.
  */
 #ifndef INFINI_CORE_STREAM_H
 #define INFINI_CORE_STREAM_H

@@ -608,6 +608,9 @@ static void test_vdev_json(void **state)
 	limited();
 	fake.vdevs[1].stats.tokens_generated = 1ull << 40;
 	fake.vdevs[1].queue_wait_hist[40] = 4;
+	fake.vdevs[1].ttft.hist[44] = 1;
+	fake.vdevs[1].ttft.sum_ns = 2100;
+	fake.vdevs[1].itl.hist[36] = 9;
 	fake.vdevs[1].minor = -1;
 	fake.vdevs[1].exclusive = true;
 	fake.vdevs[1].uuid[0] = 0xfe;
@@ -636,6 +639,9 @@ static void test_vdev_json(void **state)
 	assert_int_equal(number(stats, "throttles"), 7);
 	assert_int_equal(number(stats, "throttled_ns"), 1500000000);
 	assert_int_equal(number(stats, "queue_wait_p50_ns"), 1152);
+	assert_int_equal(number(stats, "ttft_p50_ns"), 2304);
+	assert_int_equal(number(stats, "ttft_ns"), 2100);
+	assert_int_equal(number(stats, "itl_p99_ns"), 638);
 	assert_false(json_object_object_get_ex(stats, "queue_wait_hist", &hist));
 	json_object_put(array);
 

@@ -19,10 +19,12 @@ from powercap import Powercap  # noqa: E402  pylint: disable=wrong-import-positi
 PACKAGING = os.path.join(infini.TREE, "packaging")
 RULES = os.path.join(PACKAGING, "prometheus/infini.rules.yml")
 DASHBOARD = os.path.join(PACKAGING, "grafana/infini.json")
+DOCUMENT = os.path.join(infini.TREE, "docs/metrics.md")
 CHURN = os.path.join(infini.TREE, "build/e2e/churn")
 METRICS_PORT, PROMETHEUS_PORT = 19470, 19090
-OURS = re.compile(r"\b((?:infini|gen_ai|vdev:infini|device:infini)_?[a-zA-Z0-9_:]+)")
+OURS = re.compile(r"\b((?:infini_|gen_ai_|vdev:|device:)[a-zA-Z0-9_:]+)")
 JOULES = 'infini_device_energy_joules_total{device="cpu0"}'
+TIMES = {"ttft": "time_to_first_token", "itl": "time_per_output_token"}
 WINDOW_S = 20
 WATTS = 40
 # Prometheus draws what it saw out to the ends of a window, which a machine under emulation does not
@@ -197,6 +199,14 @@ def case_socket(world):
     check(status, f"another user was answered: {err}")
 
 
+def case_documented(world):
+    """docs/metrics.md has every family with its type, and no other"""
+    said = set(re.findall(r"^# TYPE (\S+) (\S+)$", world.page(), re.MULTILINE))
+    with open(DOCUMENT, encoding="utf-8") as file:
+        written = set(re.findall(r"^\| `(\w+)` \| (\w+) \|", file.read(), re.MULTILINE))
+    check(said and said == written, f"in one of them alone: {said ^ written}")
+
+
 def groups(prometheus):
     return [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
 
@@ -255,6 +265,15 @@ def case_final(world):
             for kind in ("generated", "evaluated")}
     infini.wait_until("Prometheus has them", lambda: all(
         world.prometheus.value(series(*key)) == value for key, value in want.items()), 20)
+    for name in ("a", "b"):
+        stats = json.loads(infini.ctl("stats", name, "--json"))[0]["stats"]
+        for times, family in TIMES.items():
+            text = f'gen_ai_server_{family}_seconds_count{{vdev="{name}"}}'
+            count = sum(stats[f"{times}_hist"])
+            got = world.prometheus.value(text)
+            check(got == count, f"{text}: {got}, the module {count}")
+        check(sum(stats["ttft_hist"]) == stats["prompts"], f"{name}: {stats['prompts']} prompts")
+        check(0 < sum(stats["itl_hist"]) < stats["tokens_generated"], f"{name}: no later tokens")
 
 
 def case_churn(world):

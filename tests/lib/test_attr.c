@@ -88,6 +88,12 @@ static void test_device_too_many_kinds(void **state)
 	nlmsg_free(msg);
 }
 
+static bool is_hist(int attr)
+{
+	return attr == INFINI_A_STATS_QUEUE_WAIT_HIST || attr == INFINI_A_STATS_TTFT_HIST ||
+	       attr == INFINI_A_STATS_ITL_HIST;
+}
+
 /* Every counter gets a number of its own, so that no two can be swapped. */
 static void test_vdev(void **state)
 {
@@ -122,11 +128,15 @@ static void test_vdev(void **state)
 	nla_put_u64(msg, INFINI_A_VDEV_CGROUP_ID, 1ull << 40);
 	nest = nla_nest_start(msg, INFINI_A_VDEV_STATS);
 	for (int attr = INFINI_A_STATS_OCCUPANCY_NS; attr <= INFINI_A_STATS_MAX; attr++)
-		if (attr != INFINI_A_STATS_QUEUE_WAIT_HIST)
+		if (!is_hist(attr))
 			nla_put_u64(msg, attr, 1000 + attr);
 	for (int i = 0; i < INFINI_HIST_BUCKETS; i++)
 		hist[i] = i;
 	nla_put(msg, INFINI_A_STATS_QUEUE_WAIT_HIST, sizeof(hist), hist);
+	hist[7] = 4711;
+	nla_put(msg, INFINI_A_STATS_TTFT_HIST, sizeof(hist), hist);
+	hist[7] = 4712;
+	nla_put(msg, INFINI_A_STATS_ITL_HIST, sizeof(hist), hist);
 	nla_nest_end(msg, nest);
 
 	assert_int_equal(infini_vdev_parse(nlmsg_hdr(msg), &vdev), 0);
@@ -151,6 +161,12 @@ static void test_vdev(void **state)
 	assert_memory_equal(vdev.uuid, uuid, sizeof(uuid));
 	assert_true(vdev.exclusive);
 	assert_int_equal(vdev.cgroup_id, 1ull << 40);
+	assert_int_equal(vdev.ttft.sum_ns, 1000 + INFINI_A_STATS_TTFT_NS);
+	assert_int_equal(vdev.itl.sum_ns, 1000 + INFINI_A_STATS_ITL_NS);
+	assert_memory_equal(vdev.itl.hist, hist, sizeof(hist));
+	hist[7] = 4711;
+	assert_memory_equal(vdev.ttft.hist, hist, sizeof(hist));
+	hist[7] = 7;
 	assert_memory_equal(vdev.queue_wait_hist, hist, sizeof(hist));
 	/* The contract lists the counters in the order of struct infini_vdev_stats. */
 	for (int attr = INFINI_A_STATS_OCCUPANCY_NS; attr <= INFINI_A_STATS_THROTTLES; attr++) {

@@ -685,6 +685,82 @@ static void events(void)
 	CHECK_ERR(genl_event(&events, &dummy, &dummy, &dummy), -EAGAIN);
 }
 
+/* Sums and counts of a vdev's token times. */
+struct times {
+	uint64_t ttft_ns, first_tokens, itl_ns, next_tokens;
+};
+
+static uint64_t count(const struct genl_attr *hist)
+{
+	uint64_t bucket, sum = 0;
+	size_t i;
+
+	CHECK_EQ(hist->bytes, INFINI_HIST_BUCKETS * sizeof(bucket));
+	for (i = 0; i < INFINI_HIST_BUCKETS; i++) {
+		memcpy(&bucket, (const char *)hist->data + i * sizeof(bucket), sizeof(bucket));
+		sum += bucket;
+	}
+	return sum;
+}
+
+static void take_times(uint8_t cmd, const struct genl_attr *attrs, void *arg)
+{
+	struct genl_attr stats[GENL_ATTRS];
+	struct times *times = arg;
+
+	(void)cmd;
+	genl_parse(attrs[INFINI_A_VDEV_STATS].data, attrs[INFINI_A_VDEV_STATS].bytes, stats);
+	times->ttft_ns = genl_u64(&stats[INFINI_A_STATS_TTFT_NS]);
+	times->first_tokens = count(&stats[INFINI_A_STATS_TTFT_HIST]);
+	times->itl_ns = genl_u64(&stats[INFINI_A_STATS_ITL_NS]);
+	times->next_tokens = count(&stats[INFINI_A_STATS_ITL_HIST]);
+}
+
+/* A job of request 7 that takes 2 ms and brings these tokens. */
+static void bring(struct world *world, uint32_t queue, uint32_t evaluated, uint32_t generated,
+		  uint32_t prompts)
+{
+	struct infini_result result = {
+		.tokens_evaluated = evaluated, .tokens_generated = generated, .prompts = prompts,
+	};
+	struct infini_exchange arg = {
+		.results = (uintptr_t)&result, .nr_results = 1, .results_stride = sizeof(result),
+	};
+	struct infini_job job = job_nop();
+	struct infini_dispatch dispatch;
+
+	job.request_id = 7;
+	submit_one(world->client, queue, &job);
+	hand_take(world, &dispatch);
+	result.dispatch = dispatch.dispatch;
+	usleep(2000);
+	CHECK_ERR(infini_exchange(world->executor, &arg), 0);
+}
+
+/* A prompt in two parts, a token, one more beside two prompts that end, one more of all three. */
+static void token_times(void)
+{
+	struct times times;
+	struct world world;
+	uint32_t queue;
+
+	world_make(&world, &(struct setup){ .executor = WORLD_BY_HAND });
+	queue = queue_make(world.client, 4);
+	bring(&world, queue, 512, 0, 0);
+	bring(&world, queue, 88, 1, 1);
+	bring(&world, queue, 1, 1, 0);
+	bring(&world, queue, 21, 3, 2);
+	bring(&world, queue, 3, 3, 0);
+	genl_begin(&request, INFINI_CMD_VDEV_GET);
+	genl_put_u32(&request, INFINI_A_VDEV_ID, world.vdev);
+	CHECK_ERR(genl_talk(world_genl(), &request, false, take_times, &times), 0);
+	CHECK_EQ(times.first_tokens, 3);
+	CHECK_EQ(times.next_tokens, 1 + 1 + 3);
+	/* The first prompt took two jobs, the others one: 2 ms each, at least. */
+	CHECK(times.ttft_ns >= 8000000);
+	CHECK(times.itl_ns >= 10000000);
+}
+
 static const struct test tests[] = {
 	{ "VDEV_NEW: right and wrong", vdev_new },
 	{ "VDEV_GET and VDEV_SET: right and wrong", vdev_get_and_set },
@@ -700,6 +776,7 @@ static const struct test tests[] = {
 	{ "nothing without CAP_SYS_ADMIN", nobody_may },
 	{ "nothing in another network namespace", other_network },
 	{ "events, in order", events },
+	{ "times to first tokens and between tokens", token_times },
 };
 
 TEST_MAIN(tests)
