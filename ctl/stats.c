@@ -16,14 +16,17 @@
 #define INTERVAL_MIN_NS		50000000ull
 #define INTERVAL_MAX_NS		3600000000000ull
 #define INTERVAL_DEFAULT_NS	1000000000ull
+#define ENERGY_MAX		64
 #define CLEAR_SCREEN		"\033[H\033[2J"
 
 /**
  * struct infini_stats - one run of the command
+ * @metrics: where infinid tells of energy
  * @words: vdevs to show, all when there are none
  * @interval_ns: measure over this long; 0 for totals
  */
 struct infini_stats {
+	const char *metrics;
 	char **words;
 	size_t nr_words;
 	bool json;
@@ -36,6 +39,8 @@ struct infini_sample {
 	uint64_t time_ns;
 	struct infini_vdevs vdevs;
 	struct infini_devices devices;
+	struct infini_admin_energy energy[ENERGY_MAX];
+	size_t nr_energy;
 };
 
 /* What a vdev did between two samples: its part of the device's time, and of what all used of it. */
@@ -50,6 +55,7 @@ struct infini_rate {
 	uint64_t tokens_scored;
 	uint64_t tokens_embedded;
 	uint64_t preemptions;
+	double joules_per_token;	/* 0 where it is not known */
 	uint64_t wait_hist[INFINI_HIST_BUCKETS];
 	uint64_t ttft_hist[INFINI_HIST_BUCKETS];
 	uint64_t itl_hist[INFINI_HIST_BUCKETS];
@@ -61,7 +67,9 @@ static void infini_sample_free(struct infini_sample *sample)
 	free(sample->devices.device);
 }
 
-static int infini_sample_take(struct infini_ctl *ctl, struct infini_sample *sample)
+/* Without infinid, or where nothing measures it, there is no energy. */
+static int infini_sample_take(struct infini_ctl *ctl, const struct infini_stats *stats,
+			      struct infini_sample *sample)
 {
 	struct timespec now;
 	int status;
@@ -69,6 +77,8 @@ static int infini_sample_take(struct infini_ctl *ctl, struct infini_sample *samp
 	memset(sample, 0, sizeof(*sample));
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	sample->time_ns = now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+	if (infini_admin_energy_read(stats->metrics, sample->energy, ENERGY_MAX, &sample->nr_energy))
+		sample->nr_energy = 0;
 	status = infini_vdevs_load(ctl, &sample->vdevs);
 	return status ? status : infini_devices_load(ctl, &sample->devices);
 }
@@ -133,6 +143,27 @@ static void infini_hist_cells(struct infini_table *table, const uint64_t *hist)
 	}
 }
 
+static const uint64_t *infini_sample_uj(const struct infini_sample *sample, const char *device)
+{
+	for (size_t i = 0; i < sample->nr_energy; i++)
+		if (!strcmp(sample->energy[i].device, device))
+			return &sample->energy[i].uj;
+	return NULL;
+}
+
+/* The vdev's part of its device's energy, by how long it held it, for each token; 0 if not known. */
+static double infini_rate_joules(const struct infini_sample *before,
+				 const struct infini_sample *now,
+				 const struct infini_admin_vdev *vdev, const struct infini_rate *rate)
+{
+	const uint64_t *a = infini_sample_uj(before, vdev->device_name);
+	const uint64_t *b = infini_sample_uj(now, vdev->device_name);
+
+	if (!a || !b || *b < *a || !rate->tokens_generated)
+		return 0;
+	return (*b - *a) / 1e6 * rate->share_percent / 100 / rate->tokens_generated;
+}
+
 /* A vdev that was not there before began at zero. */
 static void infini_rate_measure(const struct infini_sample *before,
 				const struct infini_sample *now,
@@ -162,6 +193,7 @@ static void infini_rate_measure(const struct infini_sample *before,
 	/* Two look-ups at two moments: never more than everything. */
 	if (rate->share_percent > 100)
 		rate->share_percent = 100;
+	rate->joules_per_token = infini_rate_joules(before, now, vdev, rate);
 }
 
 static struct json_object *infini_rate_json(const struct infini_admin_vdev *vdev,
@@ -190,6 +222,8 @@ static struct json_object *infini_rate_json(const struct infini_admin_vdev *vdev
 	infini_json_set_quantiles(object, "queue_wait", rate->wait_hist);
 	infini_json_set_quantiles(object, "ttft", rate->ttft_hist);
 	infini_json_set_quantiles(object, "itl", rate->itl_hist);
+	json_object_object_add(object, "joules_per_token", rate->joules_per_token > 0 ?
+			       json_object_new_double(rate->joules_per_token) : NULL);
 	infini_json_set_u64(object, "memory_used_bytes", vdev->stats.memory_used_bytes);
 	return object;
 }
@@ -221,7 +255,7 @@ static int infini_rates_table(struct infini_ctl *ctl, const struct infini_stats 
 {
 	static const char *const columns[] = {
 		"VDEV", "DEVICE", ">WEIGHT", ">DEVICE%",
-		">SHARE%", ">TOKENS/S", ">PROMPT/S", ">EVAL/S", ">JOBS/S",
+		">SHARE%", ">TOKENS/S", ">J/TOKEN", ">PROMPT/S", ">EVAL/S", ">JOBS/S",
 		">YIELDS/S", ">WAIT-P50", ">WAIT-P99", ">TTFT-P50", ">TTFT-P99", ">ITL-P50",
 		">ITL-P99",
 		">MEMORY", ">LIMIT",
@@ -242,6 +276,10 @@ static int infini_rates_table(struct infini_ctl *ctl, const struct infini_stats 
 		infini_table_cell(&table, "%.1f", rate.device_percent);
 		infini_table_cell(&table, "%.1f", rate.share_percent);
 		infini_table_cell(&table, "%.1f", rate.tokens_generated / seconds);
+		if (rate.joules_per_token > 0)
+			infini_table_cell(&table, "%.3g", rate.joules_per_token);
+		else
+			infini_table_cell(&table, "-");
 		infini_table_cell(&table, "%.1f", rate.tokens_prompt / seconds);
 		infini_table_cell(&table, "%.1f", rate.tokens_evaluated / seconds);
 		infini_table_cell(&table, "%.1f", rate.jobs / seconds);
@@ -352,9 +390,9 @@ static int infini_stats_measure(struct infini_ctl *ctl, const struct infini_stat
 
 	if (signals < 0)
 		return infini_fail(ctl, INFINI_EXIT_FAILURE, "signals: %s", strerror(-signals));
-	status = infini_sample_take(ctl, &before);
+	status = infini_sample_take(ctl, stats, &before);
 	while (!status && !infini_signals_wait(signals, -1, stats->interval_ns / 1000000)) {
-		status = infini_sample_take(ctl, &now);
+		status = infini_sample_take(ctl, stats, &now);
 		if (!status)
 			status = infini_stats_rates(ctl, stats, &before, &now);
 		infini_sample_free(&before);
@@ -397,6 +435,7 @@ static int infini_stats_run(struct infini_ctl *ctl, int argc, char **argv)
 	static const struct option options[] = {
 		{ "watch", no_argument, NULL, 'w' },
 		{ "interval", required_argument, NULL, 'i' },
+		{ "metrics", required_argument, NULL, 'm' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, INFINI_OPTION_HELP },
 		{ 0 }
@@ -409,6 +448,8 @@ static int infini_stats_run(struct infini_ctl *ctl, int argc, char **argv)
 			return infini_help_print(ctl);
 		stats.watch |= option == 'w';
 		stats.json |= option == 'j';
+		if (option == 'm')
+			stats.metrics = optarg;
 		if (option == 'i')
 			status = infini_interval_parse(ctl, optarg, &stats.interval_ns);
 	}
@@ -429,16 +470,19 @@ static int infini_stats_run(struct infini_ctl *ctl, int argc, char **argv)
 
 const struct infini_command infini_stats_command = {
 	.name = "stats",
-	.args = "[--watch] [--interval TIME] [--json] [VDEV...]",
+	.args = "[--watch] [--interval TIME] [--metrics SOCKET] [--json] [VDEV...]",
 	.summary = "Show counters of vdevs, or rates over an interval",
 	.help = "  --watch          show rates again and again, until Ctrl-C\n"
 		"  --interval TIME  measure over this long (default with --watch: 1s); without --watch\n"
 		"                   the rates are shown once\n"
+		"  --metrics SOCKET infinid's, if not " INFINI_METRICS_SOCKET "\n"
 		"  --json           JSON; with --watch one object per line\n"
 		"Without --watch and --interval: totals since each vdev was created. EVAL counts tokens\n"
 		"evaluated, for whatever: those of prompts (PROMPT), the one before each token that is\n"
 		"generated (TOKENS), those that score a text or verify drafted tokens (SCORED) and\n"
 		"those that become embeddings (EMBEDDED). DEVICE% is the part of the device's time\n"
-		"that the vdev held, SHARE% its part of what all vdevs of the device held together.\n",
+		"that the vdev held, SHARE% its part of what all vdevs of the device held together.\n"
+		"TTFT is the time to the first token of a prompt, ITL from token to token. J/TOKEN is\n"
+		"SHARE% of the device's energy for each token generated, where infinid measures it.\n",
 	.run = infini_stats_run,
 };

@@ -266,7 +266,8 @@ static void render_device_members(struct infini_metrics_text *text,
 }
 
 /* A device that nothing measures has no value here. */
-static void render_energy(struct infini_metrics_text *text, const struct infini_energy *energy)
+void infini_metrics_render_energy(struct infini_metrics_text *text,
+				  const struct infini_energy *energy)
 {
 	static const struct infini_metric_family family = {
 		"infini_device_energy_joules", INFINI_METRIC_COUNTER, "joules",
@@ -301,7 +302,7 @@ void infini_metrics_render(struct infini_metrics_text *text, const struct infini
 	infini_metrics_u64(text, version, 1);
 	render_device_info(text, sample);
 	render_device_members(text, sample);
-	render_energy(text, energy);
+	infini_metrics_render_energy(text, energy);
 	render_vdev_info(text, sample);
 	render_vdev_members(text, sample);
 	render_jobs(text, sample);

@@ -77,12 +77,18 @@ static bool wants_prometheus(struct MHD_Connection *connection)
 	       !strcasestr(accept, "application/openmetrics-text");
 }
 
+static const char *const urls[INFINI_METRICS_NR_PAGES] = {
+	[INFINI_METRICS_ALL] = "/metrics",
+	[INFINI_METRICS_ENERGY] = "/metrics/energy",
+};
+
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *upload,
 			      size_t *upload_bytes, void **state)
 {
 	struct infini_metrics_http *http = arg;
 	bool prometheus = wants_prometheus(connection);
+	enum infini_metrics_page page = INFINI_METRICS_ALL;
 	size_t length;
 	char *text;
 
@@ -100,10 +106,12 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
 		return answer_words(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
 				    "infinid answers GET and HEAD\n");
-	if (strcmp(url, "/metrics"))
+	while (page < INFINI_METRICS_NR_PAGES && strcmp(url, urls[page]))
+		page++;
+	if (page == INFINI_METRICS_NR_PAGES)
 		return answer_words(connection, MHD_HTTP_NOT_FOUND,
-				    "infinid has only /metrics\n");
-	if (http->page(prometheus, &text, &length, http->arg))
+				    "infinid has only /metrics and /metrics/energy\n");
+	if (http->page(page, prometheus, &text, &length, http->arg))
 		return answer_words(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 				    "the kernel module does not answer; see infinid's log\n");
 	return answer(connection, MHD_HTTP_OK, prometheus ? TYPE_PROMETHEUS : TYPE_OPENMETRICS,

@@ -12,11 +12,19 @@
 
 struct infini_metrics_http;
 
+/* What is asked for: the energy of devices is told apart too, in few lines for those who ask often. */
+enum infini_metrics_page {
+	INFINI_METRICS_ALL,		/* /metrics */
+	INFINI_METRICS_ENERGY,		/* /metrics/energy */
+	INFINI_METRICS_NR_PAGES
+};
+
 /*
  * A page: *@text, which is freed with free(), and its *@length. @prometheus: in the older format.
  * 0, or -errno for an answer that says that there is none now.
  */
-typedef int (*infini_metrics_page_fn)(bool prometheus, char **text, size_t *length, void *arg);
+typedef int (*infini_metrics_page_fn)(enum infini_metrics_page page, bool prometheus, char **text,
+				      size_t *length, void *arg);
 
 /*
  * Listen on @path, which only root can connect to, and on @port of 127.0.0.1 unless it is 0.

@@ -236,19 +236,31 @@ static void read_energy(struct supervisor *s)
 
 /* ---- metrics ----------------------------------------------------------------------- */
 
-static int metrics_page(bool prometheus, char **data, size_t *length, void *arg)
+static int render_page(struct supervisor *s, enum infini_metrics_page page,
+		       struct infini_metrics_text *text)
+{
+	struct infini_sample sample;
+	int ret;
+
+	read_energy(s);
+	if (page == INFINI_METRICS_ENERGY) {
+		infini_metrics_render_energy(text, &s->energy);
+	} else {
+		ret = infini_sample_take(&sample, s->admin);
+		if (ret)
+			return ret;
+		infini_metrics_render(text, &sample, &s->energy);
+		infini_sample_free(&sample);
+	}
+	return infini_metrics_end(text);
+}
+
+static int metrics_page(enum infini_metrics_page page, bool prometheus, char **data,
+			size_t *length, void *arg)
 {
 	struct infini_metrics_text text = { .prometheus = prometheus };
-	struct supervisor *s = arg;
-	struct infini_sample sample;
-	int ret = infini_sample_take(&sample, s->admin);
+	int ret = render_page(arg, page, &text);
 
-	if (!ret) {
-		read_energy(s);
-		infini_metrics_render(&text, &sample, &s->energy);
-		infini_sample_free(&sample);
-		ret = infini_metrics_end(&text);
-	}
 	if (ret)
 		infini_log_limited(LOG_WARNING, "metrics: the module does not say what it counts");
 	*data = text.data;

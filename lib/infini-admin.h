@@ -163,6 +163,21 @@ int infini_admin_events_fd(const struct infini_admin *events);
 /* One event; -EAGAIN when none waits. */
 int infini_admin_event_read(struct infini_admin *events, struct infini_admin_event *event);
 
+#define INFINI_METRICS_SOCKET	"/run/infini/metrics.sock"
+
+struct infini_admin_energy {
+	char device[INFINI_NAME_MAX];
+	uint64_t uj;			/* since infinid started: less than before after a restart */
+};
+
+/*
+ * Ask infinid at @path (NULL: INFINI_METRICS_SOCKET) for the energy of every device that it can
+ * measure: *@nr of them, at most @room. 0 or -errno: -ENOENT, -ECONNREFUSED no infinid, -EACCES not
+ * root, -EPROTO not an infinid that tells, -ETIMEDOUT.
+ */
+int infini_admin_energy_read(const char *path, struct infini_admin_energy *energy, size_t room,
+			     size_t *nr);
+
 /*
  * Values of the contracts' enums as words that people and programs read; "unknown" for one that is
  * newer than the library.

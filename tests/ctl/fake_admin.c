@@ -2,6 +2,7 @@
 /* libinfini-admin for tests of infinictl: devices and vdevs that a test wrote down. */
 #include "fake_admin.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -113,6 +114,21 @@ int infini_admin_vdev_list(struct infini_admin *admin, infini_admin_vdev_fn fn, 
 	for (unsigned int i = 0; i < fake.nr_vdevs && !err; i++)
 		err = fn(&fake.vdevs[i], arg);
 	return err;
+}
+
+int infini_admin_energy_read(const char *path, struct infini_admin_energy *energy, size_t room,
+			     size_t *nr)
+{
+	(void)path;
+	*nr = 0;
+	if (!fake.energy_uj)
+		return -ENOENT;
+	assert(room);
+	snprintf(energy->device, sizeof(energy->device), "cpu0");
+	energy->uj = fake.energy_uj;
+	fake.energy_uj += fake.energy_step_uj;
+	*nr = 1;
+	return 0;
 }
 
 int infini_admin_device_get(struct infini_admin *admin, const char *name, uint32_t id,

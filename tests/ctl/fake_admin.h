@@ -14,6 +14,8 @@
  * @change_err: of create, set and delete
  * @sentence: the module's words for any of them
  * @events: to be read; then -EAGAIN, and SIGINT is raised, as a person would end it
+ * @energy_uj: of cpu0; 0 when nothing measures it
+ * @energy_step_uj: what it uses from one look to the next
  * @nr_changes: create, set and delete that got through to the module
  */
 struct fake_admin {
@@ -36,6 +38,7 @@ struct fake_admin {
 	unsigned int nr_changes;
 	unsigned int nr_lists;
 	void (*on_list)(void);
+	uint64_t energy_uj, energy_step_uj;
 };
 
 extern struct fake_admin fake;

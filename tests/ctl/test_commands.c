@@ -696,6 +696,9 @@ static void test_rates(void **state)
 	fake.vdevs[0].stats.tokens_generated = 1000;
 	fake.vdevs[0].queue_wait_hist[80] = 1000;
 	fake.on_list = progress;
+	/* 4 J, of which alpha had three parts of four for its 30 tokens. */
+	fake.energy_uj = 1000000;
+	fake.energy_step_uj = 4000000;
 	assert_int_equal(run("stats --interval 100ms --json"), 0);
 	line = json_tokener_parse(out);
 	seconds = number(line, "interval_ns") / 1e9;
@@ -708,9 +711,40 @@ static void test_rates(void **state)
 	assert_true(json_object_get_double(json_object_object_get(alpha, "device_percent")) <= 30);
 	assert_int_equal(number(alpha, "tokens_generated"), 30);
 	assert_true(json_object_get_double(json_object_object_get(alpha, "tokens_per_s")) <= 300);
+	assert_true(json_object_get_double(json_object_object_get(alpha, "joules_per_token")) ==
+		    0.1);
+	assert_null(json_object_object_get(json_object_array_get_idx(vdevs, 1), "joules_per_token"));
 	/* Waits before the interval do not count. */
 	assert_int_equal(number(alpha, "queue_wait_p50_ns"), 1152);
 	json_object_put(line);
+}
+
+/* Unknown without a meter, and when infinid began again in between: a dash, never a guess. */
+static void test_rates_without_energy(void **state)
+{
+	static const struct {
+		uint64_t uj, step;
+	} rows[] = { { 0, 0 }, { 5000000, (uint64_t)-4000000 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct json_object *line, *alpha;
+
+		fake_fill();
+		fake.on_list = progress;
+		fake.energy_uj = rows[i].uj;
+		fake.energy_step_uj = rows[i].step;
+		assert_int_equal(run("stats --interval 100ms --json"), 0);
+		line = json_tokener_parse(out);
+		alpha = json_object_array_get_idx(json_object_object_get(line, "vdevs"), 0);
+		assert_int_equal(number(alpha, "tokens_generated"), 30);
+		assert_null(json_object_object_get(alpha, "joules_per_token"));
+		json_object_put(line);
+	}
+	fake_fill();
+	fake.on_list = progress;
+	assert_int_equal(run("stats --interval 100ms"), 0);
+	assert_non_null(strstr(out, "J/TOKEN"));
 }
 
 static void interrupt_later(void)
@@ -783,7 +817,7 @@ static const struct CMUnitTest other_tests[] = {
 	cmocka_unit_test(test_nothing_there),
 	cmocka_unit_test(test_vdev_json),
 	cmocka_unit_test(test_device_json),
-	cmocka_unit_test(test_rates),
+	cmocka_unit_test(test_rates), cmocka_unit_test(test_rates_without_energy),
 	cmocka_unit_test(test_watch_ends_cleanly),
 	cmocka_unit_test(test_events_text),
 	cmocka_unit_test(test_events_json),

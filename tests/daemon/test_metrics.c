@@ -28,7 +28,8 @@ static char path[64];
 static struct infini_energy energy;
 static const struct infini_energy_ops source = { .name = "rapl" };
 
-static int page(bool prometheus, char **data, size_t *length, void *arg)
+static int page(enum infini_metrics_page which, bool prometheus, char **data, size_t *length,
+		void *arg)
 {
 	struct infini_metrics_text text = { .prometheus = prometheus };
 	struct infini_sample sample;
@@ -36,7 +37,10 @@ static int page(bool prometheus, char **data, size_t *length, void *arg)
 
 	if (ret)
 		return ret;
-	infini_metrics_render(&text, &sample, &energy);
+	if (which == INFINI_METRICS_ENERGY)
+		infini_metrics_render_energy(&text, &energy);
+	else
+		infini_metrics_render(&text, &sample, &energy);
 	infini_sample_free(&sample);
 	ret = infini_metrics_end(&text);
 	*data = text.data;
@@ -50,7 +54,7 @@ static char *render(bool prometheus)
 	size_t length;
 	char *data;
 
-	assert_int_equal(page(prometheus, &data, &length, NULL), 0);
+	assert_int_equal(page(INFINI_METRICS_ALL, prometheus, &data, &length, NULL), 0);
 	data = realloc(data, length + 1);
 	assert_non_null(data);
 	data[length] = '\0';
@@ -259,7 +263,10 @@ static const struct {
 	  "application/openmetrics-text; version=1.0.0; charset=utf-8", "\n# EOF\n" },
 	{ "plain text", REQUEST("GET /metrics", "Accept: text/plain\r\n"), "HTTP/1.1 200 ",
 	  "text/plain; version=0.0.4; charset=utf-8", "# TYPE infini_vdev_jobs_total counter\n" },
-	{ "another page", REQUEST("GET /", ""), "HTTP/1.1 404 ", "text/plain", "only /metrics\n" },
+	{ "another page", REQUEST("GET /", ""), "HTTP/1.1 404 ", "text/plain",
+	  "only /metrics and /metrics/energy\n" },
+	{ "energy alone, and there is none", REQUEST("GET /metrics/energy", ""), "HTTP/1.1 200 ",
+	  "application/openmetrics-text", "\r\n\r\n# EOF\n" },
 	{ "another method", REQUEST("POST /metrics", "Content-Length: 3\r\n") "abc",
 	  "HTTP/1.1 405 ", "text/plain", "infinid answers GET and HEAD\n" },
 	{ "no HTTP", "hello\r\n\r\n", "", "", "" },

@@ -25,7 +25,7 @@ METRICS_PORT, PROMETHEUS_PORT = 19470, 19090
 OURS = re.compile(r"\b((?:infini_|gen_ai_|vdev:|device:)[a-zA-Z0-9_:]+)")
 JOULES = 'infini_device_energy_joules_total{device="cpu0"}'
 TIMES = {"ttft": "time_to_first_token", "itl": "time_per_output_token"}
-WINDOW_S = 20
+WINDOW_S = 40
 WATTS = 40
 # Prometheus draws what it saw out to the ends of a window, which a machine under emulation does not
 # reach on time.
@@ -56,7 +56,7 @@ def near(got, want, within, what):
 class Prometheus:
     """A server that has been told where infinid is, and the packaged rules."""
 
-    def __init__(self, out, seconds=1):
+    def __init__(self, out, seconds=5):
         self.url = f"http://127.0.0.1:{PROMETHEUS_PORT}/api/v1/"
         config = os.path.join(out, "prometheus.yml")
         with open(config, "w", encoding="utf-8") as file:
@@ -99,6 +99,14 @@ class Prometheus:
         except OSError:
             return False
 
+    def wait(self):
+        """Until it has scraped infinid; else why it could not."""
+        try:
+            infini.wait_until("Prometheus scrapes infinid", self.up, 180)
+        except infini.Trouble as trouble:
+            errors = [target["lastError"] for target in self.get("targets")["activeTargets"]]
+            raise infini.Trouble(f"{trouble}: {errors}") from trouble
+
     def stop(self):
         self.process.terminate()
         self.process.wait(60)
@@ -122,7 +130,7 @@ class World:
         self.powercap.start()
         self.prometheus = Prometheus(out)
         self.load = [generation("a", "Once upon a time"), generation("b", "The little fox")]
-        infini.wait_until("Prometheus scrapes infinid", self.prometheus.up, 120)
+        self.prometheus.wait()
         for name in ("a", "b"):
             generating(name)
 
@@ -264,7 +272,7 @@ def case_final(world):
     want = {(name, kind): counted(name, kind) for name in ("a", "b")
             for kind in ("generated", "evaluated")}
     infini.wait_until("Prometheus has them", lambda: all(
-        world.prometheus.value(series(*key)) == value for key, value in want.items()), 20)
+        world.prometheus.value(series(*key)) == value for key, value in want.items()), 60)
     for name in ("a", "b"):
         stats = json.loads(infini.ctl("stats", name, "--json"))[0]["stats"]
         for times, family in TIMES.items():
