@@ -20,7 +20,7 @@ static int infini_vdev_list_json(struct infini_ctl *ctl, const struct infini_vde
 
 static void infini_vdev_list_row(struct infini_table *table, const struct infini_admin_vdev *v)
 {
-	char owner[96], uuid[INFINI_UUID_TEXT];
+	char owner[96];
 
 	infini_owner_text(v->uid, v->gid, owner, sizeof(owner));
 	infini_table_cell(table, "%s", v->name);
@@ -41,8 +41,6 @@ static void infini_vdev_list_row(struct infini_table *table, const struct infini
 	infini_table_cell(table, "%s", infini_admin_executor_word(v->executor));
 	infini_table_cell(table, "%" PRIu64, (uint64_t)v->stats.clients);
 	infini_table_cell(table, "%" PRIu64, (uint64_t)v->stats.tokens_generated);
-	infini_uuid_text(v->uuid, uuid);
-	infini_table_cell(table, "%s", uuid);
 }
 
 static int infini_vdev_list_table(struct infini_ctl *ctl, const struct infini_vdevs *vdevs)
@@ -51,7 +49,7 @@ static int infini_vdev_list_table(struct infini_ctl *ctl, const struct infini_vd
 		"NAME", ">ID", "DEVICE", "CLASS", ">WEIGHT",
 		">CAP", ">FLOOR", ">RATE",
 		">MEMORY", ">LIMIT", "OWNER", "NODE",
-		"EXECUTOR", ">CLIENTS", ">TOKENS", "UUID",
+		"EXECUTOR", ">CLIENTS", ">TOKENS",
 	};
 	struct infini_table table = INFINI_TABLE(columns);
 
