@@ -72,6 +72,8 @@ TOKENS_EVENT(top)
 		return;
 	stream_tokens(e, &times);
 	stream_count(&times, row->ttft, row->itl);
+	row->ttft_ns += times.ttft_ns * times.firsts;
+	row->itl_ns += stream_itl_ns(&times);
 	row->evaluated += e->evaluated;
 	row->generated += e->generated;
 	row->prompt += e->prompt;

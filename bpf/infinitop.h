@@ -18,7 +18,8 @@ struct top_key {
  * struct top_row - what it did since the tool was started
  * @prompt: evaluated tokens that belong to a prompt; likewise @scored and @embedded
  * @prompts: that came to their end
- * @dispatches: and how long each had waited: @wait_ns together, @wait one by one
+ * @dispatches: and how long each had waited: @wait_ns together, @wait one by one; likewise
+ *	@ttft_ns and @ttft of first tokens, @itl_ns and @itl of those after
  */
 struct top_row {
 	__u64 jobs;
@@ -32,6 +33,8 @@ struct top_row {
 	__u64 dispatches;
 	__u64 preemptions;
 	__u64 wait_ns;
+	__u64 ttft_ns;
+	__u64 itl_ns;
 	__u64 occupancy_ns;
 	__u32 ttft[HIST_BUCKETS];
 	__u32 itl[HIST_BUCKETS];

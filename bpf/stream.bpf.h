@@ -126,4 +126,9 @@ static __always_inline void stream_count(const struct stream_times *times, u32 *
 		hist_add_times(itl, times->itl_ns, times->others);
 }
 
+static __always_inline u64 stream_itl_ns(const struct stream_times *times)
+{
+	return times->second_ns * times->seconds + times->itl_ns * times->others;
+}
+
 #endif /* INFINI_BPF_STREAM_H */

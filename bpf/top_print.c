@@ -96,8 +96,17 @@ static void top_json_double(struct json_object *object, const char *key, double 
 	json_object_object_add(object, key, json_object_new_double_s(value, text));
 }
 
+static uint64_t top_mean_ns(uint64_t ns, const uint32_t *hist)
+{
+	uint64_t count = hist_count(hist);
+
+	return count ? ns / count : 0;
+}
+
 static void top_json_times(struct json_object *object, const struct top_row *row)
 {
+	top_json_u64(object, "ttft_mean_ns", top_mean_ns(row->ttft_ns, row->ttft));
+	top_json_u64(object, "itl_mean_ns", top_mean_ns(row->itl_ns, row->itl));
 	top_json_u64(object, "ttft_p50_ns", hist_quantile_ns(row->ttft, 500000));
 	top_json_u64(object, "ttft_p99_ns", hist_quantile_ns(row->ttft, 990000));
 	top_json_u64(object, "itl_p50_ns", hist_quantile_ns(row->itl, 500000));

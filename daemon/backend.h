@@ -67,6 +67,7 @@ struct infini_backend_run {
 	uint32_t nr_bindings;
 	const void *args;
 	uint32_t args_bytes;
+	uint64_t request;			/* what the client calls one request, or 0 */
 	uint64_t segment;			/* in: where to start; out, PREEMPTED: where to go on */
 	uint64_t value;				/* out */
 	uint32_t tokens_evaluated;		/* out */

@@ -224,6 +224,7 @@ static int run_backend(struct infini_job_context *ctx, const struct infini_dispa
 		.bindings = ctx->bindings,
 		.nr_bindings = dispatch->nr_bindings,
 		.args_bytes = dispatch->args_bytes,
+		.request = dispatch->request_id,
 		.segment = dispatch->segment,
 		.should_yield = should_yield,
 		.yield_ctx = ctx->yield,

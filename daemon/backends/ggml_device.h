@@ -10,6 +10,7 @@
 #include <ggml-cpu.h>
 
 #include "../backend.h"
+#include "ggml_drafts.h"
 
 struct infini_ggml_kind {
 	struct infini_memory_kind info;
@@ -43,6 +44,7 @@ struct infini_backend {
 	uint64_t held_bytes;		/* by loaded programs */
 	void *scratch;			/* for what is read back from a device */
 	size_t scratch_bytes;
+	struct infini_ggml_drafts drafts;
 };
 
 /* Says @format in at most 200 bytes. */

@@ -33,12 +33,12 @@ static void count_shape(const struct infini_ggml_tokens *tokens, struct infini_g
 struct inputs {
 	struct infini_backend *backend;
 	const struct infini_ggml_graph *graph;
-	const struct infini_backend_binding *bindings;
+	const struct infini_backend_run *run;
 };
 
 static int read_input(const struct inputs *in, uint32_t tensor, const char **data)
 {
-	return infini_ggml_content_read(in->backend, &in->graph->places[tensor], in->bindings, data);
+	return infini_ggml_content_read(in->backend, &in->graph->places[tensor], in->run->bindings, data);
 }
 
 /* Numbers of a leaf, taken over: a client could change them under our eyes. */
@@ -114,17 +114,48 @@ static int count_batch(const struct inputs *in, const struct infini_ggml_tokens 
 		ret = read_input(in, a->mask, &batch.mask);
 	if (ret)
 		return ret;
-	ends = infini_ggml_cache_ends(in->backend, in->bindings[cache->binding].buffer->priv,
+	ends = infini_ggml_cache_ends(in->backend, in->run->bindings[cache->binding].buffer->priv,
 				      cache->offset, in->graph->tensors[a->cache].nb[1]);
 	return ends ? infini_ggml_sequences_count(&batch, ends, counts) : -ENOMEM;
 }
 
+/* FNV-1a */
+static uint64_t hash(const char *data, uint64_t bytes)
+{
+	uint64_t value = 0xcbf29ce484222325;
+
+	while (bytes--)
+		value = (value ^ (uint8_t)*data++) * 0x100000001b3;
+	return value;
+}
+
+/* What a draft model generates is for the one that verifies it. */
+static void count_draft(const struct inputs *in, const struct infini_ggml_tokens *tokens,
+			struct infini_ggml_counts *counts)
+{
+	uint32_t steps = counts->generated - counts->prompts;
+	struct infini_ggml_seen batch = {
+		.context = in->run->request,
+		.nr = tokens->evaluated,
+		.goes_on = steps || counts->scored,
+		.text = counts->text,
+	};
+	uint32_t positions = tokens->attention.positions;
+	const char *data;
+
+	if (!batch.context || positions == INFINI_GGML_NONE || read_input(in, positions, &data))
+		return;
+	batch.places = hash(data, in->graph->places[positions].bytes);
+	if (infini_ggml_drafts_see(&in->backend->drafts, &batch))
+		*counts = (struct infini_ggml_counts){ .scored = tokens->evaluated };
+}
+
 void infini_ggml_kinds_count(struct infini_backend *backend, const struct infini_ggml_graph *graph,
 			     const struct infini_ggml_tokens *tokens,
-			     const struct infini_backend_binding *bindings,
+			     const struct infini_backend_run *run,
 			     struct infini_ggml_counts *counts)
 {
-	const struct inputs in = { backend, graph, bindings };
+	const struct inputs in = { backend, graph, run };
 	int64_t *cells;
 	uint8_t *wanted;
 	int ret = -ENOMEM;
@@ -141,4 +172,6 @@ void infini_ggml_kinds_count(struct infini_backend *backend, const struct infini
 	free(wanted);
 	if (ret)
 		count_shape(tokens, counts);
+	else
+		count_draft(&in, tokens, counts);
 }

@@ -12,7 +12,7 @@
 /* Just before the first segment. Where the inputs do not say it, the shape has to. */
 void infini_ggml_kinds_count(struct infini_backend *backend, const struct infini_ggml_graph *graph,
 			     const struct infini_ggml_tokens *tokens,
-			     const struct infini_backend_binding *bindings,
+			     const struct infini_backend_run *run,
 			     struct infini_ggml_counts *counts);
 
 #endif /* INFINI_DAEMON_GGML_KINDS_H */

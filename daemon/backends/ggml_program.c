@@ -264,7 +264,7 @@ int infini_ggml_program_run(struct infini_backend *backend,
 		return refused(backend, ret, &why);
 	infini_ggml_threads_set(backend, threads);
 	if (!run->segment)
-		infini_ggml_kinds_count(backend, &program->graph, &program->tokens, run->bindings,
+		infini_ggml_kinds_count(backend, &program->graph, &program->tokens, run,
 					&program->counts);
 	ret = run_segments(backend, program, run, &why);
 	if (ret < 0)

@@ -165,13 +165,15 @@ static void count_groups(const struct grouping *g, struct infini_ggml_ends *ends
 	for (i = 0; i < g->nr; i++) {
 		const struct group *group = &g->groups[i];
 
-		continues = see_ends(g->batch, ends, group->first, seen);
+		/* Drafted tokens may be dropped: what is before them stays an end. */
 		if (is_scored(g->batch, group)) {
 			counts->scored += group->nr;
-		} else if (group->nr_wanted) {
-			counts->generated++;
-			counts->prompts += group->nr > 1 || !continues;
+			continue;
 		}
+		continues = see_ends(g->batch, ends, group->first, seen);
+		counts->text |= group->nr > 1;
+		counts->generated += group->nr_wanted;
+		counts->prompts += group->nr_wanted && (group->nr > 1 || !continues);
 	}
 	for (i = ends->nr; i-- > 0; )
 		if (seen[i])

@@ -58,10 +58,12 @@ struct infini_ggml_batch {
 	int64_t distance;
 };
 
+/* @text: a sequence has several rows of a prompt */
 struct infini_ggml_counts {
 	uint32_t generated;
 	uint32_t prompts;
 	uint32_t scored;
+	bool text;
 };
 
 /* Counts @batch and notes in @ends what it continues and where it ends. 0 or -ENOMEM. */

@@ -226,6 +226,21 @@ static const struct ggml_tensor *find_ids(const struct counter *c,
 	return NULL;
 }
 
+/* The leaf that turns keys and queries. */
+static uint32_t find_positions(const struct counter *c, const struct infini_ggml_tokens *tokens)
+{
+	uint32_t at;
+
+	for (at = 0; at < c->graph->nr_nodes; at++) {
+		const struct ggml_tensor *t = &c->graph->tensors[c->graph->nodes[at]];
+
+		if (t->op == GGML_OP_ROPE && is_leaf(c, t->src[1]) &&
+		    t->src[1]->ne[0] % tokens->evaluated == 0)
+			return index_of(c, t->src[1]);
+	}
+	return INFINI_GGML_NONE;
+}
+
 static bool fits_batch(const struct counter *c, const struct infini_ggml_tokens *tokens,
 		       const struct ggml_tensor *mask, const struct ggml_tensor *cells)
 {
@@ -255,6 +270,7 @@ static void find_attention(const struct counter *c, struct infini_ggml_tokens *t
 	a->cells = index_of(c, cache->src[1]);
 	a->cache = index_of(c, cache);
 	a->ids = ids && tokens->wanted ? index_of(c, ids) : INFINI_GGML_NONE;
+	a->positions = find_positions(c, tokens);
 	bytes = (int64_t)c->graph->places[index_of(c, keys)].offset -
 		(int64_t)c->graph->places[a->cache].offset;
 	a->first = bytes / (int64_t)keys->nb[1];

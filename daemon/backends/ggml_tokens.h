@@ -12,6 +12,7 @@
  * @mask: leaf: by stream and row, the cells it sees
  * @cells: leaf: where each row is written in the cache of keys
  * @ids: leaf: the rows whose logits are wanted; INFINI_GGML_NONE for all
+ * @positions: leaf: of the rows in their sequences, or INFINI_GGML_NONE
  * @cache: the cache of keys, as it is written
  * @first: cell of the mask's first column
  * @distance: cells from one stream to the next
@@ -20,6 +21,7 @@ struct infini_ggml_attention {
 	uint32_t mask;
 	uint32_t cells;
 	uint32_t ids;
+	uint32_t positions;
 	uint32_t cache;
 	int64_t first;
 	int64_t distance;

@@ -306,9 +306,8 @@ static int fake_copy(const struct infini_job *job)
 		return fake_broken("COPY out of range");
 	if (dst->kind || src->kind)
 		return fake_broken("COPY of memory the backend lays out");
-	memmove((char *)dst->base + job->dst_offset, (char *)src->base + job->src_offset,
-		job->bytes);
-	return 0;
+	return infini_fake_write(dst, job->dst_offset, (char *)src->base + job->src_offset,
+				 job->bytes);
 }
 
 static int fake_fill(const struct infini_job *job)
@@ -334,8 +333,9 @@ static int fake_inputs(const struct infini_job *job, const struct infini_binding
 		    !fake_inside(buffers[inputs[i].binding], inputs[i].offset, inputs[i].bytes))
 			return fake_broken("input out of range");
 		total += inputs[i].bytes;
-		memcpy((char *)buffers[inputs[i].binding]->base + inputs[i].offset,
-		       (void *)(uintptr_t)inputs[i].data, inputs[i].bytes);
+		if (infini_fake_write(buffers[inputs[i].binding], inputs[i].offset,
+				      (void *)(uintptr_t)inputs[i].data, inputs[i].bytes))
+			return fake_broken("input of memory the backend lays out");
 	}
 	return total <= fake_or(infini_fake.max_inline_bytes, 64 << 10) ? 0 :
 	       fake_broken("more inline bytes than allowed");
@@ -388,7 +388,8 @@ static int fake_work(const struct infini_job *job, uint64_t *value)
 		return fake_broken("a job without its program");
 	err = infini_fake_run(fake_programs[job->program].data, fake_programs[job->program].bytes,
 			      buffers, job->nr_bindings, (void *)(uintptr_t)job->args,
-			      job->args_bytes);
+			      job->args_bytes,
+			      job->request_id);
 	return err ? err : fake_outputs(job, bindings, buffers);
 }
 

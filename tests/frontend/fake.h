@@ -59,8 +59,11 @@ struct infini_fake_buffer {
 /* fake_ggml.c */
 int infini_fake_memory(struct infini_fake_buffer *buffer);
 void infini_fake_memory_free(struct infini_fake_buffer *buffer);
+/* Bytes of a client or of another buffer; ranges may overlap. 0 or -errno. */
+int infini_fake_write(struct infini_fake_buffer *buffer, uint64_t offset, const void *data,
+		      uint64_t bytes);
 int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buffer **bindings,
-		    uint32_t nr_bindings, const void *args, uint32_t args_bytes);
+		    uint32_t nr_bindings, const void *args, uint32_t args_bytes, uint64_t request);
 int infini_fake_ask(const void *args, uint32_t args_bytes, struct infini_fake_buffer **bindings,
 		    uint32_t nr_bindings, uint64_t *value);
 

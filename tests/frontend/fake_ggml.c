@@ -60,6 +60,13 @@ void infini_fake_memory_free(struct infini_fake_buffer *buffer)
 		free(buffer->base);
 }
 
+int infini_fake_write(struct infini_fake_buffer *buffer, uint64_t offset, const void *data,
+		      uint64_t bytes)
+{
+	memmove((char *)buffer->base + offset, data, bytes);
+	return 0;
+}
+
 static struct ggml_tensor *fake_tensor(struct ggml_context *ctx,
 				       const struct infini_ggml_tensor *in)
 {
@@ -111,7 +118,7 @@ static ggml_backend_t fake_backend(uint32_t threads)
 }
 
 int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buffer **bindings,
-		    uint32_t nr_bindings, const void *args, uint32_t args_bytes)
+		    uint32_t nr_bindings, const void *args, uint32_t args_bytes, uint64_t request)
 {
 	const struct infini_ggml_program *header = program;
 	const struct infini_ggml_tensor *in = (const void *)(header + 1);
@@ -128,6 +135,7 @@ int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buff
 	enum ggml_status status;
 	uint32_t i;
 
+	(void)request;
 	if (header->magic != INFINI_GGML_MAGIC || header->ops != GGML_OP_COUNT ||
 	    header->nr_bindings > nr_bindings || args_bytes != sizeof(*run) || run->pad ||
 	    bytes != sizeof(*header) + header->nr_tensors * sizeof(*in) + header->nr_nodes * 4)

@@ -10,8 +10,9 @@
  *	INFINI_LOOP_REPORT	file that gets one line of counters at exit
  *	INFINI_LOOP_SEGMENTS	file that gets a line for each run of a language model: how many
  *				tokens it evaluated, then how many nanoseconds each segment took
- *	INFINI_LOOP_TOKENS	file that gets a line for each run of a language model: tokens
- *				evaluated, generated, prompts, tokens scored and embedded
+ *	INFINI_LOOP_TOKENS	file that gets a line for each run of a language model: which
+ *				context, tokens evaluated, generated, prompts, tokens scored and
+ *				embedded
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -104,8 +105,8 @@ static FILE *opened(const char *variable)
 
 static void tokens_write(const struct infini_backend_run *run)
 {
-	fprintf(tokens, "%u %u %u %u %u\n", run->tokens_evaluated, run->tokens_generated,
-		run->prompts, run->tokens_scored, run->tokens_embedded);
+	fprintf(tokens, "%u %u %u %u %u %u\n", (uint32_t)run->request, run->tokens_evaluated,
+		run->tokens_generated, run->prompts, run->tokens_scored, run->tokens_embedded);
 	fflush(tokens);
 }
 
@@ -204,6 +205,21 @@ void infini_fake_memory_free(struct infini_fake_buffer *buffer)
 	free(b);
 }
 
+/* The backend copies upwards: what overlaps goes through a buffer. */
+int infini_fake_write(struct infini_fake_buffer *buffer, uint64_t offset, const void *data,
+		      uint64_t bytes)
+{
+	void *copy = malloc(bytes);
+	int ret = copy ? 0 : -ENOMEM;
+
+	if (!ret) {
+		memcpy(copy, data, bytes);
+		ret = ops->write(backend, seen(buffer), offset, copy, bytes);
+	}
+	free(copy);
+	return ret;
+}
+
 /* Of this thread: what else the machine does is not the segment's. */
 static uint64_t now_ns(void)
 {
@@ -266,7 +282,7 @@ static struct infini_backend_binding *bind(struct infini_fake_buffer **buffers, 
 }
 
 int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buffer **bindings,
-		    uint32_t nr_bindings, const void *args, uint32_t args_bytes)
+		    uint32_t nr_bindings, const void *args, uint32_t args_bytes, uint64_t request)
 {
 	struct infini_backend_program *p = NULL;
 	struct infini_backend_run run = {
@@ -274,6 +290,7 @@ int infini_fake_run(const void *program, uint64_t bytes, struct infini_fake_buff
 		.nr_bindings = nr_bindings,
 		.args = args,
 		.args_bytes = args_bytes,
+		.request = request,
 		.should_yield = should_yield,
 	};
 	int ret = load(program, bytes, &p);

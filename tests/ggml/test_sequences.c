@@ -134,7 +134,7 @@ static void play_step(const struct step *step, bool half, struct infini_ggml_end
 
 #define ROW(sequence, position)		{ sequence, position, false }
 #define OUT(sequence, position)		{ sequence, position, true }
-#define WANT(g, p, s)			.want = { g, p, s }
+#define WANT(g, p, s)			.want = { g, p, s, false }
 
 static const struct story stories[] = {
 	{ "a prompt and what follows",
@@ -182,6 +182,10 @@ static const struct story stories[] = {
 	{ "drafted tokens beside another slot's step",
 	  { { { ROW(1, 0), OUT(1, 1), ROW(2, 0), OUT(2, 1) }, WANT(2, 2, 0) },
 	    { { OUT(1, 2), OUT(1, 3), OUT(2, 2) }, WANT(1, 0, 2) } } },
+	{ "drafted tokens apart from the row before them, and dropped",
+	  { { { ROW(1, 0), OUT(1, 1) }, WANT(1, 1, 0) }, { { OUT(1, 2) }, WANT(1, 0, 0) },
+	    { { OUT(1, 3), OUT(1, 4) }, WANT(0, 0, 2) },
+	    { { OUT(1, 3) }, .cut_sequence = 1, .cut_from = 3, WANT(1, 0, 0) } } },
 	{ "sequences made from one",
 	  { { { ROW(1, 0), OUT(1, 1) }, WANT(1, 1, 0) },
 	    { { OUT(1, 2), OUT(2, 2), OUT(4, 2) }, .copy_to = 6, WANT(3, 0, 0) } } },

@@ -79,6 +79,9 @@ struct infini_ggml_program {
  * struct infini_ggml_run - arguments of a PROGRAM job
  * @threads: CPU threads wanted, honoured up to the vdev's limit; 0 for the backend's default
  * @pad: 0
+ *
+ * The request_id of the job, when not 0, names in its lower 32 bits the context that runs the graph
+ * and in the upper ones its process: so the executor knows a draft model from the one it serves.
  */
 struct infini_ggml_run {
 	__u32 threads;

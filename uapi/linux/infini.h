@@ -262,7 +262,7 @@ struct infini_vdev_info {
  * @throttled_ns: out: time a cap or a token rate kept the vdev from running though it had work
  * @throttles: out: how often
  * @tokens_prompt: out: evaluated, of prompts
- * @tokens_scored: out: evaluated to score a text or to verify drafted tokens; generate nothing
+ * @tokens_scored: out: evaluated to score a text, or to draft and verify tokens; generate nothing
  * @tokens_embedded: out: evaluated into embeddings; generate nothing
  * @prompts: out: that came to their end; the last row of each made a first token
  */
@@ -788,7 +788,7 @@ enum infini_result_state {
  * @tokens_evaluated: DONE: counted by the backend in the program it validated
  * @tokens_generated: likewise
  * @prompts: DONE: prompts that end with the job, at most @tokens_generated
- * @tokens_scored: DONE: of @tokens_evaluated, those that score a text or verify drafted tokens
+ * @tokens_scored: DONE: of @tokens_evaluated, those that score a text, draft or verify tokens
  * @tokens_embedded: DONE: of @tokens_evaluated, those that become embeddings
  * @pad: 0
  *
