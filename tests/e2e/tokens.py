@@ -216,7 +216,7 @@ def case_draft_model(world):
     try:
         server.wait()
         with Counted() as counted:
-            answers = server.ask(PROMPTS[:3], 10)
+            answers = server.ask(PROMPTS[:2], 8)
     finally:
         server.stop()
     row = counted.rows["a"]
@@ -234,9 +234,9 @@ def case_perplexity(world):
     """llama-perplexity: all its tokens are scored"""
     path = os.path.join(world.out, "text")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(guest.TEXT)
+        file.write(guest.TEXT[:len(guest.TEXT) // 4])
     with Counted() as counted:
-        status, out, err = guest.run(["llama-perplexity", "-m", guest.MODEL, "-f", path, "-c", "64",
+        status, out, err = guest.run(["llama-perplexity", "-m", guest.MODEL, "-f", path, "-c", "32",
                                       *MEAN], infini.tenant("a"))
     guest.check(not status, f"exit status {status}: {err[-300:]}")
     chunks = re.search(r"over (\d+) chunks, n_ctx=(\d+)", out.decode() + err)
@@ -253,13 +253,11 @@ def case_embedding(_):
                                       "--log-disable"])
         guest.check(not status, f"exit status {status}: {err[-300:]}")
         tokens += len(json.loads(out))
-    for pooling in ("mean", "none"):
-        with Counted() as counted:
-            status, _, err = guest.run(["llama-embedding", "-m", guest.MODEL, "-p", "\n".join(texts),
-                                        "--pooling", pooling, *MEAN], infini.tenant("a"))
-        guest.check(not status, f"exit status {status}: {err[-300:]}")
-        counted.want("a", evaluated=tokens, embedded=tokens, generated=0, prompt=0, prompts=0,
-                     scored=0)
+    with Counted() as counted:
+        status, _, err = guest.run(["llama-embedding", "-m", guest.MODEL, "-p", "\n".join(texts),
+                                    "--pooling", "none", *MEAN], infini.tenant("a"))
+    guest.check(not status, f"exit status {status}: {err[-300:]}")
+    counted.want("a", evaluated=tokens, embedded=tokens, generated=0, prompt=0, prompts=0, scored=0)
 
 
 def main():
