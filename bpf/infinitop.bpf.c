@@ -2,6 +2,7 @@
 /* infinitop: counts jobs, tokens and times of each process on each vdev. */
 #include "event.bpf.h"
 #include "stream.bpf.h"
+#include "llama.bpf.h"
 #include "infinitop.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -13,6 +14,7 @@ struct {
 	__type(value, struct top_row);
 } top_rows SEC(".maps");
 
+const volatile __u32 top_uprobe;	/* calls of libllama are counted too */
 static struct top_row nothing;
 __u64 top_lost;	/* events of processes for which top_rows had no room */
 
@@ -31,6 +33,8 @@ static __always_inline struct top_row *row_of(const struct event *e)
 JOB_EVENT(top, submit)
 {
 	stream_submitted(e);
+	if (top_uprobe)
+		llama_submitted();
 }
 
 JOB_EVENT(top, dispatch)
@@ -63,13 +67,10 @@ JOB_EVENT(top, complete)
 	row->occupancy_ns += e->occupancy_ns;
 }
 
-TOKENS_EVENT(top)
+static __always_inline void count_tokens(struct top_row *row, const struct event *e)
 {
-	struct top_row *row = row_of(e);
 	struct stream_times times;
 
-	if (!row)
-		return;
 	stream_tokens(e, &times);
 	stream_count(&times, row->ttft, row->itl);
 	row->ttft_ns += times.ttft_ns * times.firsts;
@@ -80,4 +81,58 @@ TOKENS_EVENT(top)
 	row->prompts += e->prompts;
 	row->scored += e->scored;
 	row->embedded += e->embedded;
+}
+
+TOKENS_EVENT(top)
+{
+	struct top_row *row = row_of(e);
+
+	if (row)
+		count_tokens(row, e);
+}
+
+/* A call of libllama is over. Its row has no vdev. */
+static __always_inline void count_call(const struct llama_call *call, int status)
+{
+	struct event e = {
+		.now = call->began_ns,
+		.cgroup = bpf_get_current_cgroup_id(),
+		.pid = bpf_get_current_pid_tgid() >> 32,
+		.client = bpf_get_current_pid_tgid() >> 32,
+		.request = call->context,
+		.evaluated = call->tokens,
+		.generated = call->outputs,
+	};
+	struct top_row *row = row_of(&e);
+
+	if (!row)
+		return;
+	row->jobs += !status;
+	row->failed += !!status;
+	if (status)
+		return;
+	if (call->unknown)
+		__sync_fetch_and_add(&top_lost, 1);
+	/* What a batch leaves unwanted is the prompt, whose last row is wanted. */
+	if (call->tokens > call->outputs) {
+		e.prompts = call->outputs != 0;
+		e.prompt = call->tokens - call->outputs + e.prompts;
+	}
+	stream_submitted(&e);
+	e.now = bpf_ktime_get_ns();
+	count_tokens(row, &e);
+}
+
+SEC("uretprobe")
+int top_llama_return(struct pt_regs *regs)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	struct llama_call *call = llama_call();
+
+	if (!call)
+		return 0;
+	if (!call->submitted)
+		count_call(call, PT_REGS_RC(regs));
+	bpf_map_delete_elem(&llama_calls, &thread);
+	return 0;
 }

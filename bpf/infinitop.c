@@ -11,6 +11,7 @@
 #include "infinitop.skel.h"
 #include "tool.h"
 #include "top.h"
+#include "top_llama.h"
 #include "top_screen.h"
 
 #define INTERVAL_MIN_NS	50000000ull
@@ -26,6 +27,7 @@ struct options {
 	bool pin;
 	uint64_t interval_ns;
 	uint64_t duration_ns;
+	struct top_llama llama;
 };
 
 static int help(void)
@@ -40,6 +42,7 @@ static int help(void)
 	     "      --pid PID        only this process\n"
 	     "      --interval TIME  between two looks, such as 500ms (default 1s)\n"
 	     "      --duration TIME  end after so long\n"
+	     "      --uprobe[=PATH]  also count processes that run llama.cpp past Infini\n"
 	     "      --pin            show the maps in /sys/fs/bpf/infini while it runs\n"
 	     "  -h, --help           show this\n"
 	     "      --version        show the version");
@@ -65,6 +68,7 @@ static bool parse(int argc, char **argv, struct options *options, struct top *to
 		{ "vdev", required_argument, NULL, 'v' }, { "pid", required_argument, NULL, 'p' },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "duration", required_argument, NULL, 'd' },
+		{ "uprobe", optional_argument, NULL, 'u' },
 		{ "pin", no_argument, NULL, 'P' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' }, { 0 }
 	};
@@ -103,6 +107,9 @@ static bool parse(int argc, char **argv, struct options *options, struct top *to
 		case 'd':
 			good = tool_duration("duration", optarg, INTERVAL_MIN_NS, 366 * DAY_NS,
 					     &options->duration_ns);
+			break;
+		case 'u':
+			good = top_llama_add(&options->llama, optarg);
 			break;
 		case 'P':
 			options->pin = true;
@@ -201,7 +208,10 @@ static int run(const struct options *options, struct top *top, struct infinitop 
 
 	rows = rows < ROWS_MIN ? ROWS_MIN : rows > ROWS_MAX ? ROWS_MAX : rows;
 	bpf_map__set_max_entries(skeleton->maps.top_rows, rows);
+	top_llama_prepare(&options->llama, skeleton);
 	status = tool_start(skeleton->obj, skeleton->skeleton, options->pin);
+	if (!status)
+		status = top_llama_attach(&options->llama, skeleton);
 	if (status)
 		return status;
 	top->map_fd = bpf_map__fd(skeleton->maps.top_rows);
@@ -243,6 +253,7 @@ int main(int argc, char **argv)
 				   strerror(errno));
 	if (skeleton && options.pin)
 		tool_unpin(skeleton->obj);
+	top_llama_detach();
 	infinitop__destroy(skeleton);
 	top_free(&top);
 	return status;

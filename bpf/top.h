@@ -13,6 +13,7 @@
 
 #define TOP_HISTORY	16		/* intervals of a sparkline */
 #define TOP_NAME	128
+#define TOP_DIRECT	"(direct)"
 
 enum top_by { TOP_BY_VDEV, TOP_BY_CGROUP, TOP_BY_PROCESS };
 enum top_sort { TOP_SORT_GENERATED, TOP_SORT_PROMPT, TOP_SORT_OCCUPANCY, TOP_SORT_WAIT,
@@ -27,7 +28,7 @@ extern const char *const top_sort_names[6];
  * @total: since the tool was started
  * @last: in the last interval
  * @generated: of the last intervals, tokens each; the newest last
- * @vdev: its name; "#7" once it is gone
+ * @vdev: its name; "#7" once it is gone, TOP_DIRECT of what runs past the module
  * @who: the process or control group
  * @known: the three below are: lines of vdevs
  */

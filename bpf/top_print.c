@@ -49,7 +49,7 @@ static void top_print_line(const struct top *top, const struct top_line *line, F
 	fprintf(file, "%-12.12s ", line->vdev);
 	if (top->by != TOP_BY_VDEV)
 		fprintf(file, "%-20.20s ", line->who);
-	fprintf(file, "%8.1f %s %8.1f %7s %7s %7s %7s %7s %7s %5.1f",
+	fprintf(file, "%8.1f %s %8.1f %7s %7s %7s %7s %7s %7s ",
 		top_per_s(top, row->generated), top_spark(line, spark),
 		top_per_s(top, row->prompt),
 		hist_text(hist_quantile_ns(row->ttft, 500000), text[0]),
@@ -57,8 +57,13 @@ static void top_print_line(const struct top *top, const struct top_line *line, F
 		hist_text(hist_quantile_ns(row->itl, 500000), text[2]),
 		hist_text(hist_quantile_ns(row->itl, 990000), text[3]),
 		hist_text(hist_quantile_ns(row->wait, 500000), text[4]),
-		hist_text(hist_quantile_ns(row->wait, 990000), text[5]),
-		line->occupancy_percent);
+		hist_text(hist_quantile_ns(row->wait, 990000), text[5]));
+	/* Of what runs past the module nobody knows where, nor for how long. */
+	if (!line->key.vdev)
+		fprintf(file, "%5s\n", "-");
+	if (!line->key.vdev)
+		return;
+	fprintf(file, "%5.1f", line->occupancy_percent);
 	if (top->by == TOP_BY_VDEV)
 		fprintf(file, " %5.1f %5s/%s", line->throttled_percent,
 			top_bytes(line->memory_used_bytes, text[6]),
@@ -142,6 +147,8 @@ static struct json_object *top_json_line(const struct top *top, const struct top
 	json_object_object_add(object, "vdev", json_object_new_string(line->vdev));
 	json_object_object_add(object, "device", json_object_new_string(line->device));
 	top_json_u64(object, "vdev_id", line->key.vdev);
+	json_object_object_add(object, "counted_at", json_object_new_string(
+			       line->key.vdev ? "module" : "libllama"));
 	if (top->by != TOP_BY_VDEV)
 		json_object_object_add(object, top_by_names[top->by],
 				       json_object_new_string(line->who));

@@ -53,6 +53,18 @@ static void top_row_sub(struct top_row *row, const struct top_row *before)
 
 /* ---- lines ---- */
 
+/* Until the module says how they are called. */
+static void top_name_vdev(struct top_line *line)
+{
+	if (!line->key.vdev) {
+		strcpy(line->vdev, TOP_DIRECT);
+		strcpy(line->device, "-");
+		return;
+	}
+	snprintf(line->vdev, sizeof(line->vdev), "#%u", line->key.vdev);
+	snprintf(line->device, sizeof(line->device), "#%u", line->key.device);
+}
+
 static struct top_line *top_line_of(struct top *top, const struct top_key *key)
 {
 	struct top_key own = { .device = key->device, .vdev = key->vdev };
@@ -73,8 +85,7 @@ static struct top_line *top_line_of(struct top *top, const struct top_key *key)
 	line += top->nr_lines++;
 	memset(line, 0, sizeof(*line));
 	line->key = own;
-	snprintf(line->vdev, sizeof(line->vdev), "#%u", key->vdev);
-	snprintf(line->device, sizeof(line->device), "#%u", key->device);
+	top_name_vdev(line);
 	if (top->by == TOP_BY_CGROUP)
 		cgroup_name(key->cgroup, line->who, sizeof(line->who));
 	if (top->by == TOP_BY_PROCESS)

@@ -38,7 +38,7 @@ LAYERS = [
     ("selftest", "every ioctl and netlink command, QEMU and User-mode Linux",
      ["tests/selftest/check"], 2400),
     ("shares", "promised shares on the null backend, in virtual time", ["tests/shares/check"], 1200),
-    ("bpf", "what the BPF tools count and leave, in QEMU", ["tests/bpf/check"], 1200),
+    ("bpf", "what the BPF tools count and leave, in QEMU", ["tests/bpf/check"], 2400),
     ("e2e", "llama.cpp tenants and new users' mistakes, in QEMU", ["tests/e2e/check"], 2400),
     ("metrics", "what Prometheus and infinictl bill are told under load, in QEMU",
      ["tests/e2e/check-metrics"], 1200),

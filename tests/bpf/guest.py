@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 
-from tools import (LAT, LOAD, PINS, SNOOP, TOOLS, TOP, Tap, Tool, World, command, ensure, infini,
+import llama
+from tools import (CPU, LAT, LOAD, PINS, SNOOP, TOOLS, TOP, Tap, Tool, World, command, ensure, infini,
                    module_counters, module_did, one_line, programs, tenants, work)
 
 TOKENS = ("tokens_evaluated", "tokens_generated", "tokens_prompt", "tokens_scored",
@@ -330,6 +331,29 @@ def case_killed():
         check(tool, before)
 
 
+ONE_LINER = "tracepoint:infini:infini_tokens { @generated[args.vdev] = sum(args.generated); }"
+
+
+def case_bpftrace():
+    """bpftrace: the line of docs/tracepoints.md counts tokens as the module does"""
+    with open(os.path.join(infini.TREE, "docs/tracepoints.md"), encoding="utf-8") as text:
+        ensure(ONE_LINER in text.read(), "docs/tracepoints.md has another line")
+    before = module_counters()
+    trace = subprocess.Popen(["bpftrace", "-e", ONE_LINER], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+    ensure("Attach" in trace.stdout.readline(), "bpftrace does not attach")
+    infini.wait_until("bpftrace is attached", lambda: any(
+        p["type"] == "tracepoint" for p in
+        json.loads(command("bpftool", "-j", "prog", "show")[1])))
+    work(1000)
+    trace.send_signal(signal.SIGINT)
+    said, _ = trace.communicate(timeout=60)
+    ids = {name: vdev["id"] for name, vdev in infini.vdevs().items()}
+    for name, did in module_did(before).items():
+        want = f"@generated[{ids[name]}]: {did['tokens_generated']}\n"
+        ensure(want in said, f"no {want!r} in {said!r}")
+
+
 def unload_with_tools():
     """The module stays while a tool is attached, and goes once it has been killed."""
     for tool in TOOLS:
@@ -343,7 +367,8 @@ def unload_with_tools():
 
 BOTH = [case_exact, case_killed]
 TYPED = [case_histograms, case_late, case_lost, case_snoop_filters, case_without_root, case_no_vdev,
-         case_processes, case_filters, case_pins, case_screen]
+         case_processes, case_filters, case_pins, case_screen, case_bpftrace]
+LLAMA = [llama.case_direct, llama.case_not_twice, llama.case_batches, llama.case_no_library]
 CLASSIC = [case_late, case_without_records]
 
 
@@ -359,6 +384,10 @@ def main():
                    f"the module is not the {kind} one")
             for case in BOTH + more if scope == "all" else [case_few]:
                 tap.run(case, f"{kind}: {case.__doc__}")
+        if scope == "all" and kind == "typed":
+            with World(out, module, CPU):
+                for case in LLAMA:
+                    tap.run(case, case.__doc__)
         tap.run(unload_with_tools, f"{kind}: rmmod with each tool attached, and after kill -9 of it")
     tap.end()
 
