@@ -101,6 +101,10 @@ static __always_inline void tell(const struct event *e, const struct snoop_stays
 	/* Of a job that failed, the module counts none. */
 	job->evaluated = e->status ? 0 : e->evaluated;
 	job->generated = e->status ? 0 : e->generated;
+	job->prompt = e->status ? 0 : e->prompt;
+	job->prompts = e->status ? 0 : e->prompts;
+	job->scored = e->status ? 0 : e->scored;
+	job->embedded = e->status ? 0 : e->embedded;
 	job->zero = 0;
 	bpf_ringbuf_submit(job, BPF_RB_NO_WAKEUP);
 }
