@@ -43,6 +43,7 @@ static int help(void)
 	     "      --interval TIME  between two looks, such as 500ms (default 1s)\n"
 	     "      --duration TIME  end after so long\n"
 	     "      --uprobe[=PATH]  also count processes that run llama.cpp past Infini\n"
+	     "      --metrics SOCKET infinid's, which tells of energy\n"
 	     "      --pin            show the maps in /sys/fs/bpf/infini while it runs\n"
 	     "  -h, --help           show this\n"
 	     "      --version        show the version");
@@ -69,6 +70,7 @@ static bool parse(int argc, char **argv, struct options *options, struct top *to
 		{ "interval", required_argument, NULL, 'i' },
 		{ "duration", required_argument, NULL, 'd' },
 		{ "uprobe", optional_argument, NULL, 'u' },
+		{ "metrics", required_argument, NULL, 'm' },
 		{ "pin", no_argument, NULL, 'P' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' }, { 0 }
 	};
@@ -110,6 +112,9 @@ static bool parse(int argc, char **argv, struct options *options, struct top *to
 			break;
 		case 'u':
 			good = top_llama_add(&options->llama, optarg);
+			break;
+		case 'm':
+			top->energy.socket = optarg;
 			break;
 		case 'P':
 			options->pin = true;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "infinitop.h"
+#include "top_energy.h"
 
 #define TOP_HISTORY	16		/* intervals of a sparkline */
 #define TOP_NAME	128
@@ -47,6 +48,7 @@ struct top_line {
 	uint64_t occupancy_ns;
 	double occupancy_percent;
 	double throttled_percent;
+	double joules_per_token;	/* in the last interval; 0 when it is not known */
 };
 
 /**
@@ -66,6 +68,7 @@ struct top {
 	uint64_t interval_ns;
 	uint64_t lost;
 	struct infini_admin *admin;
+	struct top_energy energy;
 	struct top_line *line;
 	size_t nr_lines;
 };

@@ -60,10 +60,14 @@ static void top_print_line(const struct top *top, const struct top_line *line, F
 		hist_text(hist_quantile_ns(row->wait, 990000), text[5]));
 	/* Of what runs past the module nobody knows where, nor for how long. */
 	if (!line->key.vdev)
-		fprintf(file, "%5s\n", "-");
+		fprintf(file, "%5s %7s\n", "-", "-");
 	if (!line->key.vdev)
 		return;
 	fprintf(file, "%5.1f", line->occupancy_percent);
+	if (line->joules_per_token > 0)
+		fprintf(file, " %7.3g", line->joules_per_token);
+	else
+		fprintf(file, " %7s", "-");
 	if (top->by == TOP_BY_VDEV)
 		fprintf(file, " %5.1f %5s/%s", line->throttled_percent,
 			top_bytes(line->memory_used_bytes, text[6]),
@@ -76,8 +80,8 @@ void top_print(const struct top *top, FILE *file)
 	fprintf(file, "%-12s ", "VDEV");
 	if (top->by != TOP_BY_VDEV)
 		fprintf(file, "%-20s ", top->by == TOP_BY_CGROUP ? "CGROUP" : "PROCESS");
-	fprintf(file, "%8s %-*s %8s %7s %7s %7s %7s %7s %7s %5s%s\n", "GEN/S", TOP_HISTORY, "",
-		"PROMPT/S", "TTFT50", "TTFT99", "ITL50", "ITL99", "WAIT50", "WAIT99", "OCC%",
+	fprintf(file, "%8s %-*s %8s %7s %7s %7s %7s %7s %7s %5s %7s%s\n", "GEN/S", TOP_HISTORY, "",
+		"PROMPT/S", "TTFT50", "TTFT99", "ITL50", "ITL99", "WAIT50", "WAIT99", "OCC%", "J/TOKEN",
 		top->by == TOP_BY_VDEV ? "  THR% MEMORY/LIMIT" : "");
 	for (size_t i = 0; i < top->nr_lines; i++)
 		top_print_line(top, &top->line[i], file);
@@ -160,6 +164,8 @@ static struct json_object *top_json_line(const struct top *top, const struct top
 	top_json_double(object, "prompt_per_s", top_per_s(top, line->last.prompt));
 	top_json_double(object, "jobs_per_s", top_per_s(top, line->last.jobs));
 	top_json_double(object, "occupancy_percent", line->occupancy_percent);
+	json_object_object_add(object, "joules_per_token", line->joules_per_token > 0 ?
+			       json_object_new_double(line->joules_per_token) : NULL);
 	top_json_times(object, &line->last);
 	if (line->known) {
 		top_json_double(object, "throttled_percent", line->throttled_percent);

@@ -159,6 +159,9 @@ void top_settle(struct top *top)
 		memmove(line->generated, line->generated + 1,
 			(TOP_HISTORY - 1) * sizeof(*line->generated));
 		line->generated[TOP_HISTORY - 1] = line->last.generated;
+		line->joules_per_token =
+			top_energy_joules(&top->energy, line->device, line->last.occupancy_ns,
+					  line->last.generated);
 		if (!line->known && top->interval_ns)
 			line->occupancy_percent = 100.0 * line->last.occupancy_ns /
 						  top->interval_ns;
@@ -246,6 +249,8 @@ static int top_ask(struct top *top)
 
 	if (!err)
 		err = infini_admin_vdev_list(top->admin, top_vdev, &asked);
+	if (!err)
+		top_energy_look(&top->energy, asked.device, asked.nr_devices);
 	free((void *)asked.device);
 	return asked.err ? asked.err : err;
 }

@@ -65,7 +65,7 @@ def null_load(vdev, seconds):
 
 def wait(processes):
     for process in processes:
-        process.wait(120)
+        process.wait(300)
 
 
 def kill(processes):

@@ -20,6 +20,7 @@ PACKAGING = os.path.join(infini.TREE, "packaging")
 RULES = os.path.join(PACKAGING, "prometheus/infini.rules.yml")
 DASHBOARD = os.path.join(PACKAGING, "grafana/infini.json")
 DOCUMENT = os.path.join(infini.TREE, "docs/metrics.md")
+TOP = os.path.join(infini.TREE, "build/bpf/infinitop")
 CHURN = os.path.join(infini.TREE, "build/e2e/churn")
 METRICS_PORT, PROMETHEUS_PORT = 19470, 19090
 OURS = re.compile(r"\b((?:infini_|gen_ai_|vdev:|device:)[a-zA-Z0-9_:]+)")
@@ -170,6 +171,31 @@ def case_tokens(world):
             text = f"rate({series(name, kind)}[{WINDOW_S}s])"
             near(prometheus.value(text, time=stop), rise / (stop - begin), WITHIN, text)
     near(prometheus.value(f"rate({JOULES}[{WINDOW_S}s])", time=stop), WATTS, WITHIN, "watts")
+
+
+def case_joules(world):
+    """infinictl stats: the vdevs' joules per token are the watts of their device"""
+    answer = json.loads(infini.ctl("stats", "--interval", "5s", "--metrics", world.socket, "--json"))
+    joules = sum(vdev["joules_per_token"] * vdev["tokens_generated"] for vdev in answer["vdevs"])
+    near(joules / (answer["interval_ns"] / 1e9), WATTS, WITHIN, "watts")
+    answer = json.loads(infini.ctl("stats", "--interval", "1s", "--metrics", "/nowhere", "--json"))
+    check(all(vdev["joules_per_token"] is None for vdev in answer["vdevs"]), "joules from nowhere")
+
+
+def case_infinitop(world):
+    """infinitop: the same, and a dash where infinid cannot be asked"""
+    for socket, known in ((world.socket, True), ("/nowhere", False)):
+        status, out, err = run([TOP, "--json", "--metrics", socket, "--interval", "5s",
+                                "--duration", "11s"])
+        check(not status, f"exit status {status}: {err[-300:]}")
+        rows = json.loads(out.splitlines()[-1])["rows"]
+        rows = [row for row in rows if row["generated_per_s"] > 0]
+        check(len(rows) == 2, f"rows {rows}")
+        if known:
+            near(sum(row["joules_per_token"] * row["generated_per_s"] for row in rows), WATTS,
+                 WITHIN, "watts")
+        else:
+            check(all(row["joules_per_token"] is None for row in rows), "joules from nowhere")
 
 
 def case_bracket(world):

@@ -46,6 +46,7 @@ class Powercap:
             self.show()
 
     def start(self):
+        self.rest()
         self.stopping.clear()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
