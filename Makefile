@@ -6,6 +6,7 @@
 #	make try	CMD='...' in a virtual machine that has Infini up
 #	make check	runs the tests
 #	make shares	measures what the scheduler promises
+#	make soak-containers	kills containers under load, 100 times
 #	make bench-core	counts what a job costs the scheduler, with 10^2 to 10^6 queues
 #	make install	installs what was built
 #	make clean	removes build/
@@ -82,6 +83,9 @@ check: ready
 shares: user
 	$(Q)tests/shares/run $(CASES)
 
+soak-containers: all
+	$(Q)tests/containers/soak
+
 bench-core:
 	$(Q)$(MAKE) -s -C tests/core bench
 
@@ -109,4 +113,4 @@ help:
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo try check shares bench-core install help clean
+.PHONY: all ready module user user-parts demo try check shares soak-containers bench-core install help clean

@@ -42,6 +42,8 @@ LAYERS = [
     ("e2e", "llama.cpp tenants and new users' mistakes, in QEMU", ["tests/e2e/check"], 2400),
     ("metrics", "what Prometheus and infinictl bill are told under load, in QEMU",
      ["tests/e2e/check-metrics"], 1200),
+    ("containers", "podman and containerd hand vdevs to containers, in QEMU",
+     ["tests/containers/check"], 2400),
     ("native", "preemptions and operators at native speed, User-mode Linux",
      ["tests/e2e/check-native"], 1800),
 ]

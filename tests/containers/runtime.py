@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Containers in the machine: podman over the machine's own Debian, which has nothing of ours."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
+import infini  # noqa: E402  pylint: disable=wrong-import-position
+
+INSIDE = os.path.join(infini.TREE, "build/containers/inside")
+LIBRARY = os.path.join(infini.TREE, "build/lib/libinfini.so.0")
+MODEL = os.path.join(infini.TREE, "tests/model/stories.gguf")
+IMAGE = "/img"
+USER_IMAGE = "/img-user"
+USER = 100000
+GROUPS = "/sys/fs/cgroup/infini"
+SPEC = "/var/run/cdi/infini.dev-vdev.json"
+
+CONTAINERS_CONF = """[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+[containers]
+log_driver = "none"
+netns = "none"
+"""
+STORAGE_CONF = """[storage]
+driver = "vfs"
+graphroot = "/tmp/storage/graph"
+runroot = "/tmp/storage/run"
+"""
+
+
+def check(condition, text):
+    if not condition:
+        raise infini.Trouble(text)
+
+
+def run(command, seconds=240, **more):
+    """A command to its end: status, output, complaints."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=seconds, check=False, **more)
+    return (done.returncode, done.stdout.decode(errors="replace"),
+            done.stderr.decode(errors="replace").strip())
+
+
+def out(command, **more):
+    status, text, err = run(command, **more)
+    check(not status, f"{' '.join(command)}: status {status}: {err[-400:]}")
+    return text
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def mount(kind, source, target, options=None):
+    os.makedirs(target, exist_ok=True)
+    subprocess.run(["mount", *kind, *(["-o", options] if options else []), source, target],
+                   check=True)
+
+
+def prepare():
+    """The image is the machine's root without what is mounted on it: plain Debian."""
+    mount(["--bind"], "/", IMAGE)
+    mount(["-t", "tmpfs"], "storage", "/tmp/storage")
+    write("/etc/containers/containers.conf", CONTAINERS_CONF)
+    write("/etc/containers/storage.conf", STORAGE_CONF)
+
+
+def prepare_user():
+    """The same for a user namespace, whose root may make the places for mounts in it."""
+    mount(["-t", "tmpfs"], "user", "/tmp/user")
+    for name in ("upper", "work"):
+        os.mkdir(f"/tmp/user/{name}")
+    mount(["-t", "overlay"], "overlay", USER_IMAGE,
+          f"lowerdir={IMAGE},upperdir=/tmp/user/upper,workdir=/tmp/user/work")
+    for name in ("", "run", "etc", "dev", "proc", "sys", "usr/lib", "tmp", "root"):
+        os.chown(os.path.join(USER_IMAGE, name), USER, USER)
+
+
+def podman(*words, vdevs=(), runtime="crun", image=IMAGE + ":O", before=("podman",)):
+    """The command that runs @words in a container; options stand before "--"."""
+    options, command = (), words
+    if "--" in words:
+        at = words.index("--")
+        options, command = words[:at], words[at + 1:]
+    return [*before, "run", "--rm", "--runtime", runtime, "-v", f"{INSIDE}:/inside:ro",
+            *(f"--device=infini.dev/vdev={vdev}" for vdev in vdevs), *options,
+            "--rootfs", image, *command]
+
+
+def llama(*more, tokens=24):
+    return ["llama-completion", "-m", "/model.gguf", "-no-cnv", "-p", "Once upon a time", "-n",
+            str(tokens), "--temp", "0", "-t", "1", "-fit", "off", "--simple-io", *more]
+
+
+ON_VDEV = ("-ngl", "99", "-dev", "INFINI0")
+WITH_MODEL = ("-v", f"{MODEL}:/model.gguf:ro", "--")
+
+
+def stats(vdev):
+    return infini.vdevs()[vdev]["stats"]
+
+
+def idle(vdev, seconds=60):
+    """Nothing of any client is left in @vdev, its memory back to zero."""
+    infini.wait_until(f"counters of vdev {vdev} are zero", lambda: not any(
+        stats(vdev)[key] for key in ("clients", "queues", "buffers", "programs",
+                                     "memory_used_bytes")), seconds)
+
+
+def loaded(vdev, jobs=2, seconds=120):
+    """Wait until @vdev has done some more work."""
+    have = stats(vdev)["tokens_generated"]
+    infini.wait_until(f"vdev {vdev} works", lambda:
+                      stats(vdev)["tokens_generated"] >= have + jobs, seconds)
+
+
+class Container:
+    """A container under way, of a name."""
+
+    def __init__(self, name, command):
+        self.name = name
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def state(self):
+        """Processes of the container's own (init) and its monitor."""
+        state = json.loads(out(["podman", "inspect", self.name]))[0]["State"]
+        return {"init": state["Pid"], "conmon": state["ConmonPid"],
+                "podman": self.process.pid}
+
+    def end(self):
+        """Whatever is left of it."""
+        try:
+            self.process.kill()
+        except ProcessLookupError:
+            pass
+        status, text, _ = run(["podman", "inspect", self.name])
+        if not status and json.loads(text)[0]["State"]["Pid"]:
+            kill(json.loads(text)[0]["State"]["Pid"])
+        self.process.communicate(timeout=60)
+        run(["podman", "rm", "-f", "-t", "0", self.name])
+
+
+def start(name, *words, **more):
+    between = () if "--" in words else ("--",)
+    command = podman("--name", name, *between, *words, **more)
+    return Container(name, command)
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def groups():
+    """Commands that "infinictl run" has under way."""
+    return sorted(entry.name for entry in os.scandir(GROUPS) if entry.is_dir())
+
+
+def timed(command):
+    begin = time.monotonic()
+    out(command)
+    return time.monotonic() - begin
