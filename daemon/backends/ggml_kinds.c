@@ -17,6 +17,9 @@
  */
 #define SEQUENCES_MAX	256
 
+/* Read back from a device for each run: more is not worth it. */
+#define MASK_BYTES_MAX	(32u << 20)
+
 static void count_shape(const struct infini_ggml_tokens *tokens, struct infini_ggml_counts *counts)
 {
 	memset(counts, 0, sizeof(*counts));
@@ -85,6 +88,14 @@ static int read_wanted(const struct inputs *in, const struct infini_ggml_tokens 
 	return 0;
 }
 
+static int check_mask(const struct inputs *in, uint32_t mask)
+{
+	const struct infini_ggml_place *place = &in->graph->places[mask];
+	bool in_place = in->run->bindings[place->binding].buffer->addr;
+
+	return in_place || place->bytes <= MASK_BYTES_MAX ? 0 : -E2BIG;
+}
+
 /* The mask is read last: it stays where it was read to. */
 static int count_batch(const struct inputs *in, const struct infini_ggml_tokens *tokens,
 		       int64_t *cells, uint8_t *wanted, struct infini_ggml_counts *counts)
@@ -107,7 +118,9 @@ static int count_batch(const struct inputs *in, const struct infini_ggml_tokens 
 	struct infini_ggml_ends *ends;
 	int ret;
 
-	ret = read_wanted(in, tokens, cells, wanted);
+	ret = check_mask(in, a->mask);
+	if (!ret)
+		ret = read_wanted(in, tokens, cells, wanted);
 	if (!ret)
 		ret = read_numbers(in, a->cells, cells);
 	if (!ret)

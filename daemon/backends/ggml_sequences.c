@@ -65,7 +65,8 @@ static uint32_t continued(const struct infini_ggml_batch *batch, uint32_t row)
 	return row;
 }
 
-static void group_rows(struct grouping *g)
+/* More sequences than llama.cpp runs are none of its, and asking on would take long. */
+static int group_rows(struct grouping *g)
 {
 	const struct infini_ggml_batch *batch = g->batch;
 	uint32_t row, before;
@@ -73,6 +74,8 @@ static void group_rows(struct grouping *g)
 
 	for (row = 0; row < batch->nr; row++) {
 		before = continued(batch, row);
+		if (before == row && g->nr == LOOK_BACK)
+			return -E2BIG;
 		g->of[row] = before == row ? g->nr : g->of[before];
 		group = &g->groups[g->of[row]];
 		if (before == row) {
@@ -83,6 +86,7 @@ static void group_rows(struct grouping *g)
 		group->nr++;
 		group->nr_wanted += batch->wanted[row];
 	}
+	return 0;
 }
 
 static bool is_scored(const struct infini_ggml_batch *batch, const struct group *group)
@@ -184,6 +188,7 @@ int infini_ggml_sequences_count(const struct infini_ggml_batch *batch,
 				struct infini_ggml_ends *ends, struct infini_ggml_counts *counts)
 {
 	struct grouping g = { .batch = batch };
+	int ret;
 
 	memset(counts, 0, sizeof(*counts));
 	if (!batch->nr)
@@ -196,10 +201,12 @@ int infini_ggml_sequences_count(const struct infini_ggml_batch *batch,
 		return -ENOMEM;
 	}
 	forget_taken(batch, ends);
-	group_rows(&g);
-	count_groups(&g, ends, counts);
-	add_ends(&g, ends);
+	ret = group_rows(&g);
+	if (!ret) {
+		count_groups(&g, ends, counts);
+		add_ends(&g, ends);
+	}
 	free(g.groups);
 	free(g.of);
-	return 0;
+	return ret;
 }

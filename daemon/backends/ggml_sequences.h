@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define INFINI_GGML_ROWS_MAX	16384	/* of a batch; llama.cpp takes 512 at once as a rule */
+#define INFINI_GGML_ROWS_MAX	4096	/* of a batch; llama.cpp takes 512 at once as a rule */
 #define INFINI_GGML_ENDS_MAX	1024
 
 /**
@@ -66,7 +66,8 @@ struct infini_ggml_counts {
 	bool text;
 };
 
-/* Counts @batch and notes in @ends what it continues and where it ends. 0 or -ENOMEM. */
+/* Counts @batch and notes in @ends what it continues and where it ends. 0, -ENOMEM, or
+ * -E2BIG for more sequences than llama.cpp runs. */
 int infini_ggml_sequences_count(const struct infini_ggml_batch *batch,
 				struct infini_ggml_ends *ends, struct infini_ggml_counts *counts);
 

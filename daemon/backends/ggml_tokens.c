@@ -200,7 +200,7 @@ static const struct ggml_tensor *find_cache(const struct infini_ggml_graph *grap
 	for (at = 0; at < graph->nr_nodes; at++) {
 		const struct ggml_tensor *t = &graph->tensors[graph->nodes[at]];
 
-		if (t->op == GGML_OP_SET_ROWS && t->nb[1] == keys->nb[1] &&
+		if (t->op == GGML_OP_SET_ROWS && keys->nb[1] && t->nb[1] == keys->nb[1] &&
 		    infini_ggml_places_overlap(&graph->places[graph->nodes[at]],
 					       &graph->places[keys - graph->tensors]))
 			return t;
@@ -212,15 +212,16 @@ static const struct ggml_tensor *find_cache(const struct infini_ggml_graph *grap
 static const struct ggml_tensor *find_ids(const struct counter *c,
 					  const struct infini_ggml_tokens *tokens)
 {
-	uint32_t i;
+	uint32_t at;
 
-	for (i = 0; i < c->graph->nr_tensors; i++) {
-		const struct ggml_tensor *t = &c->graph->tensors[i];
+	/* Nodes alone: what is not computed was not checked, and may lack sources. */
+	for (at = 0; at < c->graph->nr_nodes; at++) {
+		const struct ggml_tensor *t = &c->graph->tensors[c->graph->nodes[at]];
 
 		if (t->op == GGML_OP_GET_ROWS && t->src[0]->ne[1] == tokens->evaluated &&
 		    !is_leaf(c, t->src[0]) && t->src[1]->op == GGML_OP_NONE &&
 		    t->src[1]->type == GGML_TYPE_I32 && t->src[1]->ne[0] == tokens->wanted &&
-		    ggml_is_vector(t->src[1]))
+		    ggml_is_vector(t->src[1]) && ggml_is_contiguous(t->src[1]))
 			return t->src[1];
 	}
 	return NULL;
@@ -246,8 +247,8 @@ static bool fits_batch(const struct counter *c, const struct infini_ggml_tokens 
 {
 	int64_t rows = tokens->evaluated, streams = mask->ne[3];
 
-	return is_leaf(c, mask) && mask->ne[2] == 1 && rows % streams == 0 &&
-	       mask->ne[1] >= rows / streams && ggml_is_contiguous(mask) &&
+	return is_leaf(c, mask) && !ggml_is_empty(mask) && mask->ne[2] == 1 &&
+	       rows % streams == 0 && mask->ne[1] >= rows / streams && ggml_is_contiguous(mask) &&
 	       (mask->type == GGML_TYPE_F16 || mask->type == GGML_TYPE_F32) && is_leaf(c, cells) &&
 	       (cells->type == GGML_TYPE_I64 || cells->type == GGML_TYPE_I32) &&
 	       ggml_is_vector(cells) && ggml_is_contiguous(cells) && cells->ne[0] == rows;
