@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define NEW_FILE	INFINI_CDI_FILE ".new"
+#define LOCK_FILE	"." INFINI_CDI_FILE ".lock"	/* runtimes read *.json and *.yaml alone */
 
 struct infini_cdi_writer {
 	FILE *out;
@@ -166,7 +167,6 @@ static int infini_cdi_render(const struct infini_cdi *cdi, struct infini_admin *
 
 /* ---- the file ---------------------------------------------------------------------- */
 
-/* The directory itself is what writers lock. */
 static int infini_cdi_open_dir(const char *path)
 {
 	int dir;
@@ -174,17 +174,25 @@ static int infini_cdi_open_dir(const char *path)
 	if (mkdir(path, 0755) && errno != EEXIST)
 		return -errno;
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
+	return dir < 0 ? -errno : dir;
+}
+
+/* Not the directory: everybody may open that, and then keep it locked. */
+static int infini_cdi_lock(int dir)
+{
+	int lock = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (lock < 0)
 		return -errno;
-	while (flock(dir, LOCK_EX)) {
+	while (flock(lock, LOCK_EX)) {
 		int err = -errno;
 
 		if (err == -EINTR)
 			continue;
-		close(dir);
+		close(lock);
 		return err;
 	}
-	return dir;
+	return lock;
 }
 
 static bool infini_cdi_same(int dir, const char *text, size_t length)
@@ -271,13 +279,16 @@ static int infini_cdi_update_locked(int dir, const struct infini_cdi *cdi,
 int infini_cdi_update(const struct infini_cdi *cdi, struct infini_admin *admin,
 		      struct infini_cdi_result *result)
 {
-	int dir, ret;
+	int dir, lock, ret;
 
 	*result = (struct infini_cdi_result){ 0 };
 	dir = infini_cdi_open_dir(cdi->dir);
 	if (dir < 0)
 		return dir;
-	ret = infini_cdi_update_locked(dir, cdi, admin, result);
+	lock = infini_cdi_lock(dir);
+	ret = lock < 0 ? lock : infini_cdi_update_locked(dir, cdi, admin, result);
+	if (lock >= 0)
+		close(lock);
 	close(dir);
 	return ret;
 }
@@ -285,11 +296,14 @@ int infini_cdi_update(const struct infini_cdi *cdi, struct infini_admin *admin,
 int infini_cdi_remove(const char *path)
 {
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int ret;
+	int lock, ret;
 
 	if (dir < 0)
 		return -errno;
-	ret = flock(dir, LOCK_EX) ? -errno : infini_cdi_unlink(dir);
+	lock = infini_cdi_lock(dir);
+	ret = lock < 0 ? lock : infini_cdi_unlink(dir);
+	if (lock >= 0)
+		close(lock);
 	close(dir);
 	return ret;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +36,8 @@ static int teardown(void **state)
 {
 	(void)state;
 	fake.on_list = NULL;
+	unlink(file);
+	snprintf(file, sizeof(file), "%s/." INFINI_CDI_FILE ".lock", dir);
 	unlink(file);
 	return rmdir(dir);
 }
@@ -309,6 +312,19 @@ static void a_link_is_not_followed(void **state)
 	assert_int_equal(access(link, F_OK), -1);
 }
 
+/* Whoever may read the directory may lock it. */
+static void a_locked_directory_holds_nobody_up(void **state)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	alarm(10);
+	assert_int_equal(generate(), 0);
+	alarm(0);
+	close(fd);
+}
+
 static void no_directory(void **state)
 {
 	(void)state;
@@ -387,6 +403,7 @@ static const struct CMUnitTest plain[] = {
 	CASE(the_same_is_not_written_again),
 	CASE(a_failure_leaves_the_file),
 	CASE(a_link_is_not_followed),
+	CASE(a_locked_directory_holds_nobody_up),
 	CASE(no_directory),
 	CASE(relative_paths_are_refused),
 	CASE(remove_says_what_it_did),
