@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #define VDEVS_MAX	16		/* of one group; "infinictl run" makes one */
@@ -103,7 +104,7 @@ static int delete_vdevs(const struct group *group, struct infini_admin *admin)
 }
 
 /* Groups below it first: runtimes leave empty ones. */
-static void remove_tree(int parent, const char *name)
+static bool remove_tree(int parent, const char *name)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -117,26 +118,26 @@ static void remove_tree(int parent, const char *name)
 		closedir(dir);
 	else if (fd >= 0)
 		close(fd);
-	unlinkat(parent, name, AT_REMOVEDIR);
+	return !unlinkat(parent, name, AT_REMOVEDIR);
 }
 
 /*
  * A vdev that is bound to a group was made by a process in it. So who sees the vdev first and the
- * group empty afterwards knows that all has ended, and not that it has yet to begin.
+ * group empty afterwards knows that all has ended, and not that it has yet to begin. True when the
+ * group is gone.
  */
-static void end_if_empty(struct infini_admin *admin, int root, struct group *group)
+static bool end_if_empty(struct infini_admin *admin, int root, struct group *group)
 {
 	struct stat status;
 	int ret;
 
 	if (populated(group->fd) || fstat(group->fd, &status))
-		return;
+		return false;
 	group->id = status.st_ino;
 	ret = infini_admin_vdev_list(admin, collect, group);
 	if (ret || populated(group->fd))
-		return;
-	if (!delete_vdevs(group, admin))
-		remove_tree(root, group->name);
+		return false;
+	return !delete_vdevs(group, admin) && remove_tree(root, group->name);
 }
 
 static void look(const struct infini_lifetime *lifetime, struct infini_admin *admin, int root,
@@ -144,14 +145,20 @@ static void look(const struct infini_lifetime *lifetime, struct infini_admin *ad
 {
 	struct group group = { .name = name };
 	char events[PATH_MAX];
+	int watch;
 
 	group.fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (group.fd < 0)
 		return;
 	/* Before looking, so that no change falls between; again and again is the same watch. */
 	snprintf(events, sizeof(events), "%s/%s/cgroup.events", lifetime->root, name);
-	inotify_add_watch(lifetime->fd, events, IN_MODIFY);
-	end_if_empty(admin, root, &group);
+	watch = inotify_add_watch(lifetime->fd, events, IN_MODIFY);
+	if (watch < 0)
+		infini_log_limited(LOG_WARNING, "the end of a command may go unnoticed: "
+				   "no inotify watch is left (fs.inotify.max_user_watches)");
+	/* A group that goes does not take its watch along. */
+	if (end_if_empty(admin, root, &group) && watch >= 0)
+		inotify_rm_watch(lifetime->fd, watch);
 	close(group.fd);
 }
 

@@ -26,10 +26,21 @@ static struct {
 	int list_err, delete_err;
 	bool forced;
 	const char *fills;		/* during the listing somebody enters this group */
+	const char *empties;		/* a deletion takes the files of this group away */
 } module;
 
 static char root[] = "/tmp/infini-lifetime-XXXXXX";
 static struct infini_lifetime lifetime;
+
+/* As in a control group: a removed one's file lives on for who watches it. */
+static void group_files_go(const char *name)
+{
+	char path[128], kept[128];
+
+	snprintf(path, sizeof(path), "%s/%s/cgroup.events", root, name);
+	snprintf(kept, sizeof(kept), "%s/kept", root);
+	assert_int_equal(rename(path, kept), 0);
+}
 
 static void group_state(const char *name, const char *state)
 {
@@ -65,6 +76,8 @@ int infini_admin_vdev_delete(struct infini_admin *admin, const char *name, uint3
 	(void)admin;
 	assert_null(name);
 	module.nr_deletes++;
+	if (module.empties)
+		group_files_go(module.empties);
 	module.forced = force;
 	if (!module.delete_err)
 		module.cgroups[id] = 0;
@@ -104,10 +117,14 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	char kept[128];
+
 	(void)state;
 	infini_lifetime_close(&lifetime);
 	ungroup("run-1");
 	ungroup("run-2");
+	snprintf(kept, sizeof(kept), "%s/kept", root);
+	unlink(kept);
 	return 0;
 }
 
@@ -123,6 +140,21 @@ static bool readable(void)
 	return poll(&wait, 1, 0) == 1;
 }
 
+static unsigned int watches(void)
+{
+	char path[64], line[256];
+	unsigned int nr = 0;
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", lifetime.fd);
+	info = fopen(path, "re");
+	assert_non_null(info);
+	while (fgets(line, sizeof(line), info))
+		nr += !strncmp(line, "inotify", 7);
+	fclose(info);
+	return nr;
+}
+
 static void an_empty_group_takes_its_vdev_along(void **state)
 {
 	(void)state;
@@ -135,6 +167,18 @@ static void an_empty_group_takes_its_vdev_along(void **state)
 	assert_int_equal(module.cgroups[1], 0);
 	assert_int_not_equal(module.cgroups[2], 0);
 	assert_int_equal(module.cgroups[3], 4711);
+}
+
+static void a_group_that_is_gone_is_not_watched(void **state)
+{
+	unsigned int before = watches();
+
+	(void)state;
+	group("run-1", "populated 0\n", 1);
+	module.empties = "run-1";
+	look();
+	assert_int_equal(module.nr_deletes, 1);
+	assert_int_equal(watches(), before);
 }
 
 static void a_group_at_work_costs_no_listing(void **state)
@@ -225,6 +269,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(an_empty_group_takes_its_vdev_along),
+		CASE(a_group_that_is_gone_is_not_watched),
 		CASE(a_group_at_work_costs_no_listing),
 		CASE(a_group_that_fills_meanwhile_stays),
 		CASE(what_cannot_be_read_is_not_empty),
