@@ -14,14 +14,25 @@ static atomic_t infini_client_ids = ATOMIC_INIT(0);
 
 /* ---- life ---- */
 
+/* Under the lock that links a client, so that nobody comes in past a change of who may. */
+static int infini_client_refusal_locked(struct infini_vdev *vdev)
+{
+	int err = infini_vdev_may_open_locked(vdev);
+
+	if (err)
+		return err;
+	if (vdev->dead)
+		return -ENODEV;
+	if (vdev->exclusive && vdev->nr_clients)
+		return -EBUSY;
+	return vdev->nr_clients < INFINI_CLIENTS_MAX ? 0 : -ENOSPC;
+}
+
 int infini_client_create(struct infini_vdev *vdev, struct infini_client **out)
 {
 	struct infini_client *client;
 	int err;
 
-	err = infini_vdev_may_open(vdev);
-	if (err)
-		return err;
 	client = kzalloc(sizeof(*client), GFP_KERNEL_ACCOUNT);
 	if (!client)
 		return -ENOMEM;
@@ -41,12 +52,7 @@ int infini_client_create(struct infini_vdev *vdev, struct infini_client **out)
 	client->cgroup_id = infini_cgroup_current();
 
 	mutex_lock(&vdev->lock);
-	if (vdev->dead)
-		err = -ENODEV;
-	else if (vdev->exclusive && vdev->nr_clients)
-		err = -EBUSY;
-	else if (vdev->nr_clients >= INFINI_CLIENTS_MAX)
-		err = -ENOSPC;
+	err = infini_client_refusal_locked(vdev);
 	if (err) {
 		mutex_unlock(&vdev->lock);
 		goto err_inode;

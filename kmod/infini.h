@@ -620,7 +620,7 @@ int infini_vdev_delete(struct infini_vdev *vdev, bool force, struct infini_reaso
 struct infini_vdev *infini_vdev_find(const char *name, u32 id);
 struct infini_vdev *infini_vdev_get(struct infini_vdev *vdev);
 void infini_vdev_put(struct infini_vdev *vdev);
-int infini_vdev_may_open(struct infini_vdev *vdev);
+int infini_vdev_may_open_locked(struct infini_vdev *vdev);
 int infini_vdev_charge(struct infini_vdev *vdev, u64 bytes);
 void infini_vdev_uncharge(struct infini_vdev *vdev, u64 bytes);
 bool infini_vdev_over_rate(struct infini_vdev *vdev);

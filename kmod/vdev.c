@@ -186,18 +186,14 @@ static bool infini_vdev_mode_allows_locked(const struct infini_vdev *vdev)
  * Root of the initial user namespace passes by owner and mode as everywhere. A bond to a control
  * group holds for root too: in containers without user namespaces root is that root.
  */
-int infini_vdev_may_open(struct infini_vdev *vdev)
+int infini_vdev_may_open_locked(struct infini_vdev *vdev)
 {
-	bool allowed;
-	u64 cgroup;
-
-	mutex_lock(&vdev->lock);
-	allowed = infini_vdev_mode_allows_locked(vdev);
-	cgroup = vdev->cgroup_id;
-	mutex_unlock(&vdev->lock);
-	if (cgroup && !infini_cgroup_has_current(cgroup))
+	lockdep_assert_held(&vdev->lock);
+	if (vdev->cgroup_id && !infini_cgroup_has_current(vdev->cgroup_id))
 		return -EACCES;
-	return allowed || capable(CAP_DAC_OVERRIDE) ? 0 : -EACCES;
+	if (infini_vdev_mode_allows_locked(vdev) || capable(CAP_DAC_OVERRIDE))
+		return 0;
+	return -EACCES;
 }
 
 /* ---- executors ---- */
@@ -622,7 +618,10 @@ int infini_vdev_delete(struct infini_vdev *vdev, bool force, struct infini_reaso
 	if (cancel_delayed_work_sync(&vdev->no_executor_work))
 		infini_vdev_put(vdev);
 
+	/* As much as the event is going to say, though a slice is not over yet. */
 	spin_lock_irqsave(&device->lock, flags);
+	if (vdev->sched.running)
+		infini_sched_charge(&device->sched, &vdev->sched, ktime_get_ns());
 	device->past_occupancy_ns += vdev->sched.occupancy_ns;
 	spin_unlock_irqrestore(&device->lock, flags);
 	infini_netlink_event(INFINI_EVENT_VDEV_DELETED, device, vdev, 0);
