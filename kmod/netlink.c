@@ -615,8 +615,9 @@ static int infini_netlink_put_final(struct sk_buff *skb, struct infini_vdev *vde
 	struct infini_vdev_snapshot *snap = kmalloc(sizeof(*snap), GFP_KERNEL);
 	int err = 0;
 
+	/* That it is gone matters more. */
 	if (!snap)
-		return -ENOMEM;
+		return 0;
 	infini_vdev_snapshot(vdev, snap);
 	if (nla_put_u64_64bit(skb, INFINI_A_EVENT_TOKENS_EVALUATED, snap->stats.tokens_evaluated,
 			      INFINI_A_EVENT_PAD) ||
