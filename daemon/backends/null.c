@@ -169,6 +169,10 @@ static const char *refusal(const struct infini_null_program *code)
 		return "null program: unknown flag";
 	if (code->pad)
 		return "null program: padding set";
+	if (code->prompts > code->tokens_generated ||
+	    code->tokens_scored > code->tokens_evaluated ||
+	    code->tokens_embedded > code->tokens_evaluated - code->tokens_scored)
+		return "null program: more tokens of a kind than tokens";
 	if (!code->segments || code->segments > INFINI_NULL_SEGMENTS_MAX)
 		return "null program: segments out of range";
 	if (code->segment_ns > INFINI_NULL_SEGMENT_NS_MAX)
