@@ -2,6 +2,7 @@
 /* Names of control groups. */
 #include "cgroup.h"
 #include "container.h"
+#include "printable.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,4 +42,5 @@ void cgroup_name(uint64_t id, char *name, size_t size)
 	if (!container_name(path + strlen(root), name, size))
 		snprintf(name, size, "%.*s", (int)size - 1,
 			 path[strlen(root)] ? path + strlen(root) : "/");
+	printable(name);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Names of processes. */
 #include "process.h"
+#include "printable.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,5 +20,6 @@ const char *process_name(int pid, char name[PROCESS_NAME])
 		fclose(file);
 	}
 	name[strcspn(name, "\n")] = '\0';
+	printable(name);
 	return name[0] ? name : strcpy(name, "(ended)");
 }

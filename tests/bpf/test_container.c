@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "container.h"
+#include "printable.h"
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -59,11 +60,21 @@ static void test_short_room(void **state)
 	assert_string_equal(name, "libpod ");
 }
 
+static void test_printable(void **state)
+{
+	char name[] = "a\033[2Jb\n\377";
+
+	(void)state;
+	printable(name);
+	assert_string_equal(name, "a?[2Jb??");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_short_room),
+		cmocka_unit_test(test_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
