@@ -100,7 +100,8 @@ static int infini_run_enter(struct infini_ctl *ctl, struct infini_run *run, int 
 	ret = infini_run_join(run->group);
 	if (ret == -EEXIST)
 		return infini_fail(ctl, INFINI_EXIT_FAILURE,
-				   "--name %s: a command of that name runs already: choose another",
+				   "--name %s: a command of that name runs already, or infinid has not yet "
+				   "cleared up after one: choose another",
 				   run->name);
 	if (ret)
 		return infini_fail(ctl, INFINI_EXIT_FAILURE, CGROUPS "%s: %s", run->group,
@@ -148,17 +149,21 @@ static char *infini_run_expand(const struct infini_run *run, char *text)
 /* Where "podman run" has its "run"; 0 when it is something else or says itself where the vdev goes. */
 static int infini_run_podman(const struct infini_run *run)
 {
-	int at = 0;
+	int at = 1;
 
 	if (strcmp(infini_run_base(run->argv[0]), "podman"))
 		return 0;
-	for (int i = 1; i < run->argc; i++) {
+	for (int i = 1; i < run->argc; i++)
 		if (strstr(run->argv[i], "{}"))
 			return 0;
-		if (!at && !strcmp(run->argv[i], "run"))
-			at = i;
+	/* Past options, with a value each perhaps, and the word of "podman container run". */
+	while (at < run->argc && strcmp(run->argv[at], "run")) {
+		if (run->argv[at][0] != '-' && run->argv[at - 1][0] != '-' &&
+		    strcmp(run->argv[at], "container"))
+			return 0;
+		at++;
 	}
-	return at;
+	return at < run->argc ? at : 0;
 }
 
 /*
