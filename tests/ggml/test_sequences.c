@@ -3,6 +3,7 @@
  * Rows of batches grouped into sequences, with masks as llama.cpp makes them. A case is a story of
  * a cache: batches one after the other, and what each of them should count.
  */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -214,7 +215,7 @@ static void stories_are_told(void)
 	}
 }
 
-/* Cells are any numbers a client likes, and ends are bounded. */
+/* Cells are any numbers a client likes, and sequences and ends are bounded. */
 static void hostile_batches_are_harmless(void)
 {
 	static int64_t cells[2048];
@@ -232,8 +233,12 @@ static void hostile_batches_are_harmless(void)
 		cells[i] = i % 3 ? (int64_t)i : i % 2 ? INT64_MIN : INT64_MAX;
 		wanted[i] = 1;
 	}
-	CHECK(!infini_ggml_sequences_count(&batch, &ends, &counts));
-	CHECK(ends.nr == INFINI_GGML_ENDS_MAX && counts.generated == 2048);
+	CHECK(infini_ggml_sequences_count(&batch, &ends, &counts) == -E2BIG && !ends.nr);
+	row_done("more sequences than llama.cpp runs");
+	for (batch.nr = 256; batch.cells < cells + 2048; batch.cells += 256)
+		CHECK(!infini_ggml_sequences_count(&batch, &ends, &counts) &&
+		      counts.generated == 256);
+	CHECK(ends.nr == INFINI_GGML_ENDS_MAX);
 	infini_ggml_ends_forget(&ends, 0, INT64_MAX);
 	for (i = 0; i < ends.nr; i++)
 		CHECK(ends.cells[i] < 0 || ends.cells[i] == INT64_MAX);
