@@ -8,6 +8,7 @@
 #	make shares	measures what the scheduler promises
 #	make soak-containers	kills containers under load, 100 times
 #	make bench-core	counts what a job costs the scheduler, with 10^2 to 10^6 queues
+#	make bench-trace	counts what watching with the BPF tools costs a tenant, in QEMU
 #	make install	installs what was built
 #	make clean	removes build/
 #
@@ -89,6 +90,9 @@ soak-containers: all
 bench-core:
 	$(Q)$(MAKE) -s -C tests/core bench
 
+bench-trace: ready
+	$(Q)tests/bpf/cost
+
 install: all
 	$(Q)for part in $(PARTS); do $(MAKE) $(if $(V),,-s) -C $$part install || exit 1; done
 	$(Q)install -d "$(DESTDIR)$(PREFIX)/share/doc/infini/docs"
@@ -113,4 +117,4 @@ help:
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo try check shares soak-containers bench-core install help clean
+.PHONY: all ready module user user-parts demo try check shares soak-containers bench-core bench-trace install help clean
