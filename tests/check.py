@@ -110,7 +110,7 @@ def run(layer, what, command, seconds, results):
     print(f"{layer}: {what}", flush=True)
     os.makedirs(OUT, exist_ok=True)
     log = os.path.join(OUT, layer + ".log")
-    with open(log, "w", encoding="utf-8") as file:
+    with open(log, "w", buffering=1, encoding="utf-8") as file:
         child = subprocess.Popen(command, cwd=TREE, stdout=subprocess.PIPE,
                                  stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                  errors="replace", text=True, start_new_session=True)
