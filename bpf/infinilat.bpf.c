@@ -23,6 +23,7 @@ struct {
 
 static struct lat_row nothing;
 __u64 lat_lost;	/* durations for which lat_rows had no room */
+static u64 lat_asked;	/* entries of lat_yields */
 
 static __always_inline struct lat_row *row_of(const struct event *e)
 {
@@ -49,7 +50,8 @@ JOB_EVENT(lat, yield)
 	u32 vdev = e->vdev;
 	u64 now = e->now;
 
-	bpf_map_update_elem(&lat_yields, &vdev, &now, BPF_NOEXIST);
+	if (!bpf_map_update_elem(&lat_yields, &vdev, &now, BPF_NOEXIST))
+		__sync_fetch_and_add(&lat_asked, 1);
 }
 
 /* A job is back with the module. Its run is 0 if it never was with the worker. */
@@ -64,12 +66,15 @@ static __always_inline void back(const struct event *e)
 	row = row_of(e);
 	if (row)
 		hist_add(row->run, e->run_ns);
+	if (!lat_asked)
+		return;
 	asked = bpf_map_lookup_elem(&lat_yields, &vdev);
 	if (!asked)
 		return;
 	if (row)
 		hist_add(row->yield, e->now - *asked);
-	bpf_map_delete_elem(&lat_yields, &vdev);
+	if (!bpf_map_delete_elem(&lat_yields, &vdev))
+		__sync_fetch_and_sub(&lat_asked, 1);
 }
 
 JOB_EVENT(lat, preempt)

@@ -27,6 +27,7 @@ struct {
 } snoop_jobs SEC(".maps");
 
 static struct snoop_stays nothing;
+static u64 snoop_kept;			/* entries of snoop_stays, with those forgotten */
 
 static __always_inline int wanted(const struct event *e)
 {
@@ -41,9 +42,13 @@ static __always_inline struct snoop_key key_of(const struct event *e)
 static __always_inline struct snoop_stays *stays_of(const struct event *e)
 {
 	struct snoop_key key = key_of(e);
-	u64 forgotten = 0;
+	struct snoop_stays *stays = bpf_map_lookup_elem(&snoop_stays, &key);
 
-	return row_get(&snoop_stays, &key, &nothing, &forgotten);
+	if (stays)
+		return stays;
+	if (!bpf_map_update_elem(&snoop_stays, &key, &nothing, BPF_NOEXIST))
+		__sync_fetch_and_add(&snoop_kept, 1);
+	return bpf_map_lookup_elem(&snoop_stays, &key);
 }
 
 JOB_EVENT(snoop, yield)
@@ -112,13 +117,14 @@ static __always_inline void tell(const struct event *e, const struct snoop_stays
 JOB_EVENT(snoop, complete)
 {
 	struct snoop_key key = key_of(e);
-	struct snoop_stays *stays;
+	struct snoop_stays *stays = NULL;
 
 	if (!wanted(e))
 		return;
-	stays = bpf_map_lookup_elem(&snoop_stays, &key);
+	if (snoop_kept)
+		stays = bpf_map_lookup_elem(&snoop_stays, &key);
 	if (e->total_ns >= snoop_slower_ns)
 		tell(e, stays);
-	if (stays)
-		bpf_map_delete_elem(&snoop_stays, &key);
+	if (stays && !bpf_map_delete_elem(&snoop_stays, &key))
+		__sync_fetch_and_sub(&snoop_kept, 1);
 }
