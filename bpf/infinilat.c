@@ -371,19 +371,13 @@ int main(int argc, char **argv)
 {
 	struct lat lat = { 0 };
 	struct infinilat *skeleton;
-	int status, err;
+	int status;
 
 	if (!parse(argc, argv, &lat, &status))
 		return status;
-	status = tool_check();
+	status = tool_open(&lat.admin);
 	if (status)
 		return status;
-	tool_signals();
-	err = infini_admin_open(&lat.admin);
-	if (err)
-		return tool_fail(TOOL_FAILED, "the infini module does not answer: %s",
-				 strerror(-err));
-	libbpf_set_print(NULL);
 	skeleton = infinilat__open();
 	if (skeleton)
 		status = run(&lat, skeleton);

@@ -218,19 +218,13 @@ int main(int argc, char **argv)
 	static struct snoop snoop = { .idle_ns = 5000000000 };
 	struct options options = { .buffer_kib = 4096 };
 	struct infinisnoop *skeleton;
-	int status, err;
+	int status;
 
 	if (!parse(argc, argv, &options, &snoop, &status))
 		return status;
-	status = tool_check();
+	status = tool_open(&snoop.admin);
 	if (status)
 		return status;
-	tool_signals();
-	err = infini_admin_open(&snoop.admin);
-	if (err)
-		return tool_fail(TOOL_FAILED, "the infini module does not answer: %s",
-				 strerror(-err));
-	libbpf_set_print(NULL);
 	skeleton = infinisnoop__open();
 	if (skeleton)
 		status = run(&options, &snoop, skeleton);

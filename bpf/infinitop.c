@@ -237,19 +237,13 @@ int main(int argc, char **argv)
 	struct options options = { .interval_ns = 1000000000 };
 	struct top top = { .nr_cpus = libbpf_num_possible_cpus() };
 	struct infinitop *skeleton;
-	int status, err;
+	int status;
 
 	if (!parse(argc, argv, &options, &top, &status))
 		return status;
-	status = tool_check();
+	status = tool_open(&top.admin);
 	if (status)
 		return status;
-	tool_signals();
-	err = infini_admin_open(&top.admin);
-	if (err)
-		return tool_fail(TOOL_FAILED, "the infini module does not answer: %s",
-				 strerror(-err));
-	libbpf_set_print(NULL);
 	skeleton = infinitop__open();
 	if (skeleton)
 		status = run(&options, &top, skeleton);

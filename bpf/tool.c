@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "infini-admin.h"
+
 #define PIN_ROOT	"/sys/fs/bpf"
 #define PINS		PIN_ROOT "/infini"
 
@@ -105,15 +107,6 @@ bool tool_number(const char *option, const char *text, uint64_t max, uint64_t *n
 }
 
 /* ---- loading ---- */
-
-int tool_check(void)
-{
-	if (geteuid())
-		return tool_fail(TOOL_FAILED, "must be run as root to load BPF programs");
-	if (access("/sys/module/infini", F_OK))
-		return tool_fail(TOOL_FAILED, "the infini module is not loaded: modprobe infini");
-	return 0;
-}
 
 static bool tool_typed(void)
 {
@@ -228,15 +221,6 @@ static void tool_end_signals(sigset_t *set)
 	sigaddset(set, SIGTERM);
 }
 
-/* Blocked, and taken where we wait, so that none is missed between a look and a wait. */
-void tool_signals(void)
-{
-	sigset_t set;
-
-	tool_end_signals(&set);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
 bool tool_wait(uint64_t until_ns)
 {
 	bool ended = false;
@@ -255,4 +239,32 @@ bool tool_wait(uint64_t until_ns)
 		ended = sigtimedwait(&set, NULL, &timeout) > 0;
 	}
 	return false;
+}
+
+/* ---- the beginning ---- */
+
+/* Blocked, and taken where we wait, so that none is missed between a look and a wait. */
+static void tool_signals(void)
+{
+	sigset_t set;
+
+	tool_end_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+int tool_open(struct infini_admin **admin)
+{
+	int err;
+
+	if (geteuid())
+		return tool_fail(TOOL_FAILED, "must be run as root to load BPF programs");
+	if (access("/sys/module/infini", F_OK))
+		return tool_fail(TOOL_FAILED, "the infini module is not loaded: modprobe infini");
+	tool_signals();
+	err = infini_admin_open(admin);
+	if (err)
+		return tool_fail(TOOL_FAILED, "the infini module does not answer: %s",
+				 strerror(-err));
+	libbpf_set_print(NULL);
+	return 0;
 }

@@ -16,6 +16,7 @@
 
 struct bpf_object;
 struct bpf_object_skeleton;
+struct infini_admin;
 
 /* Prints "name: reason" to standard error; returns @status. */
 __attribute__((format(printf, 2, 3))) int tool_fail(int status, const char *format, ...);
@@ -34,8 +35,11 @@ bool tool_duration(const char *option, const char *text, uint64_t min_ns, uint64
 /* A number in [0, @max]; false, and said, if it is none. */
 bool tool_number(const char *option, const char *text, uint64_t max, uint64_t *number);
 
-/* Before anything is loaded: root, the module. 0, or the exit status after a line that says why. */
-int tool_check(void);
+/*
+ * Before anything is loaded: root, the module, its netlink in *@admin, and signals. 0, or the exit
+ * status after a line that says why.
+ */
+int tool_open(struct infini_admin **admin);
 
 /*
  * Choose between typed and classic programs, load, pin the maps under
@@ -47,7 +51,6 @@ void tool_unpin(struct bpf_object *object);
 uint64_t tool_now_ns(void);
 
 /* Wait until @until_ns of CLOCK_MONOTONIC; false when SIGINT or SIGTERM came. */
-void tool_signals(void);
 bool tool_wait(uint64_t until_ns);
 
 #endif /* INFINI_BPF_TOOL_H */
