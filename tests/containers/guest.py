@@ -11,10 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 
 import runtime
 from runtime import Container, check, idle, infini, llama, loaded, out, podman, run, start, stats
+from tap import Tap, chosen
 
 WINDOW_NS = 5e9
 
@@ -446,34 +446,8 @@ def case_named(_):
         box.end()
 
 
-CASES = [value for name, value in list(globals().items()) if name.startswith("case_")]
-
-
-class Tap:
-    """Numbers results."""
-
-    def __init__(self):
-        self.number = self.failed = 0
-
-    def case(self, function, argument):
-        self.number += 1
-        begin = time.monotonic()
-        try:
-            function(argument)
-            word = "ok"
-        except (infini.Trouble, subprocess.TimeoutExpired, OSError, ValueError, KeyError) as error:
-            word = "not ok"
-            self.failed += 1
-            print(f"# {type(error).__name__}: {error}")
-            if not isinstance(error, infini.Trouble):
-                print("# " + "\n# ".join(traceback.format_exc().splitlines()))
-        print(f"{word} {self.number} - {function.__doc__}", flush=True)
-        print(f"# {time.monotonic() - begin:.1f} s", flush=True)
-
-
 def main():
     world = World(sys.argv[1])
-    only = sys.argv[2:]
     tap = Tap()
     runtime.prepare()
     runtime.prepare_user()
@@ -484,12 +458,10 @@ def main():
     for name in ("a", "b", "bound"):
         world.vdev(name)
     world.vdev("user", "--owner", f"{runtime.USER}:{runtime.USER}")
-    for function in CASES:
-        if not only or function.__name__.removeprefix("case_") in only:
-            tap.case(function, world)
+    for case in chosen(globals(), sys.argv[2:]):
+        tap.case(case, world)
     world.daemon.stop()
-    print(f"1..{tap.number}")
-    sys.exit(1 if tap.failed else 0)
+    tap.end()
 
 
 if __name__ == "__main__":

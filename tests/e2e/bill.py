@@ -12,7 +12,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
-from guest import ON_VDEV, Tap, check, completion, generating  # noqa: E402
+from guest import ON_VDEV, check, completion, generating  # noqa: E402
+from tap import Tap, chosen  # noqa: E402  pylint: disable=wrong-import-position
 from powercap import Powercap  # noqa: E402  pylint: disable=wrong-import-position
 
 LEDGER = "/tmp/bill.db"
@@ -229,12 +230,8 @@ def case_deleted(world):
     add_up("null0")
 
 
-CASES = [value for name, value in list(globals().items()) if name.startswith("case_")]
-
-
 def main():
-    only = sys.argv[2:]
-    cases = [case for case in CASES if not only or case.__name__.removeprefix("case_") in only]
+    cases = chosen(globals(), sys.argv[2:])
     if not cases:
         return
     tap = Tap()
@@ -242,8 +239,7 @@ def main():
     for case in cases:
         tap.case(case, world)
     world.stop()
-    print(f"1..{tap.number}")
-    sys.exit(1 if tap.failed else 0)
+    tap.end()
 
 
 if __name__ == "__main__":

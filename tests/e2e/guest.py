@@ -9,21 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
+from tap import Tap  # noqa: E402  pylint: disable=wrong-import-position
 
 MODEL = os.path.join(infini.TREE, "tests/model/stories.gguf")
 FAKE_CLIENT = os.path.join(infini.TREE, "build/e2e/send-program")
 TEXT = ("Once upon a time, there was a kind girl named Lily. She lived in a tall house. "
         "One day she saw a little fox. The fox was sad. Lily gave the fox some bread. ") * 8
 PORT = 18080
-
-
-class Skip(Exception):
-    """What a case needs is not there; the text says what."""
 
 
 def check(condition, text):
@@ -368,32 +364,6 @@ def case_unload(world):
     check(not left, f"nodes {left}")
 
 
-class Tap:
-    """Numbers results."""
-
-    def __init__(self):
-        self.number = self.failed = 0
-
-    def case(self, function, argument):
-        self.number += 1
-        begin = time.monotonic()
-        remark = ""
-        try:
-            function(argument)
-            word = "ok"
-        except Skip as reason:
-            word = "ok"
-            remark = f" # SKIP {reason}"
-        except (infini.Trouble, subprocess.TimeoutExpired, OSError, ValueError, KeyError) as error:
-            word = "not ok"
-            self.failed += 1
-            print(f"# {type(error).__name__}: {error}")
-            if not isinstance(error, infini.Trouble):
-                print("# " + "\n# ".join(traceback.format_exc().splitlines()))
-        print(f"{word} {self.number} - {function.__doc__}{remark}", flush=True)
-        print(f"# {time.monotonic() - begin:.1f} s", flush=True)
-
-
 def main():
     out = sys.argv[1]
     only = sys.argv[2:]
@@ -409,8 +379,7 @@ def main():
         if not only or function.__name__.removeprefix("case_") in only:
             tap.case(function, world)
     tap.case(case_unload, world)
-    print(f"1..{tap.number}")
-    sys.exit(1 if tap.failed else 0)
+    tap.end()
 
 
 if __name__ == "__main__":

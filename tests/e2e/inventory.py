@@ -9,7 +9,8 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
-from guest import Tap, check, run  # noqa: E402  pylint: disable=wrong-import-position
+from guest import check, run  # noqa: E402  pylint: disable=wrong-import-position
+from tap import Tap  # noqa: E402  pylint: disable=wrong-import-position
 
 NAMES = "/usr/lib/udev/hwdb.bin"
 
@@ -127,8 +128,7 @@ def main():
                      case_device, case_down):
         tap.case(function, daemon)
     infini.unload_module()
-    print(f"1..{tap.number}")
-    sys.exit(1 if tap.failed else 0)
+    tap.end()
 
 
 if __name__ == "__main__":

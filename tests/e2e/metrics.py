@@ -13,7 +13,8 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
-from guest import MODEL, ON_VDEV, Tap, check, generating, run  # noqa: E402
+from guest import MODEL, ON_VDEV, check, generating, run  # noqa: E402
+from tap import Tap, chosen  # noqa: E402  pylint: disable=wrong-import-position
 from powercap import Powercap  # noqa: E402  pylint: disable=wrong-import-position
 
 PACKAGING = os.path.join(infini.TREE, "packaging")
@@ -324,12 +325,8 @@ def case_churn(world):
     check(before == after, f"lines {set(before) ^ set(after)}")
 
 
-CASES = [value for name, value in list(globals().items()) if name.startswith("case_")]
-
-
 def main():
-    only = sys.argv[2:]
-    cases = [case for case in CASES if not only or case.__name__.removeprefix("case_") in only]
+    cases = chosen(globals(), sys.argv[2:])
     if not cases:
         return
     tap = Tap()
@@ -337,8 +334,7 @@ def main():
     for case in cases:
         tap.case(case, world)
     world.stop()
-    print(f"1..{tap.number}")
-    sys.exit(1 if tap.failed else 0)
+    tap.end()
 
 
 if __name__ == "__main__":

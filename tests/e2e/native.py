@@ -14,6 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import guest  # noqa: E402  pylint: disable=wrong-import-position
 import infini  # noqa: E402  pylint: disable=wrong-import-position
+from tap import Skip, Tap  # noqa: E402  pylint: disable=wrong-import-position
 
 TOKENS = 1000
 PREEMPTIONS_EACH = 1000
@@ -103,7 +104,7 @@ def lavapipe():
     for what, pattern in (("Mesa's lavapipe", "/usr/share/vulkan/icd.d/lvp_icd*.json"),
                           ("ggml's Vulkan backend", "/usr/lib/*/ggml/*/libggml-vulkan.so")):
         if not glob.glob(pattern):
-            raise guest.Skip(f"{what} is not installed")
+            raise Skip(f"{what} is not installed")
 
 
 def case_vulkan(world):
@@ -137,7 +138,7 @@ def case_vulkan(world):
 
 
 def main():
-    tap = guest.Tap()
+    tap = Tap()
     world = guest.World(sys.argv[1], "segment_us = 10\nthreads_max = 1\n")
     only = sys.argv[2:]
     infini.load_module(os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko"))
@@ -152,8 +153,7 @@ def main():
         v["stats"]["clients"] for v in infini.vdevs().values()))
     infini.ctl("vdev", "delete", "b")
     tap.case(guest.case_unload, world)
-    print(f"1..{tap.number}")
-    sys.exit(1 if tap.failed else 0)
+    tap.end()
 
 
 if __name__ == "__main__":

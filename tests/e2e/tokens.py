@@ -24,6 +24,7 @@ import urllib.request
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import guest  # noqa: E402  pylint: disable=wrong-import-position
 import infini  # noqa: E402  pylint: disable=wrong-import-position
+from tap import Tap  # noqa: E402  pylint: disable=wrong-import-position
 
 TOP = os.path.join(infini.TREE, "build/bpf/infinitop")
 KINDS = ("evaluated", "generated", "prompt", "scored", "embedded")
@@ -266,7 +267,7 @@ def main():
     parser.add_argument("only", nargs="*")
     parser.add_argument("--seconds", type=float, default=0)
     args = parser.parse_args()
-    tap = guest.Tap()
+    tap = Tap()
     infini.load_module()
     world = guest.World(args.out)
     world.seconds = args.seconds
@@ -281,8 +282,7 @@ def main():
         world.gone(name)
     world.daemon.stop()
     infini.unload_module()
-    print(f"1..{tap.number}")
-    sys.exit(1 if tap.failed else 0)
+    tap.end()
 
 
 if __name__ == "__main__":
