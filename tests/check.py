@@ -6,6 +6,7 @@ A layer is one command that prints TAP, KTAP or cmocka's own lines. A layer that
 or ends badly without saying which test failed, has failed itself.
 """
 import argparse
+import collections
 import json
 import os
 import re
@@ -51,6 +52,37 @@ LAYERS = [
 TAP = re.compile(r"^\s*(not ok|ok)\s+\d*\s*(?:- )?(.*)$")
 CMOCKA = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+)$")
 SKIP = re.compile(r"^(.*?)\s*# SKIP\b\s*(.*)$", re.IGNORECASE)
+
+
+class Remarks:
+    """What a failed test says of itself in comments, before its result or after it: printed, because
+    the log is out of reach where another machine ran the tests."""
+
+    MOST = 12
+
+    def __init__(self):
+        self.before = collections.deque(maxlen=self.MOST)
+        self.after = 0
+
+    def line(self, line):
+        if not line.lstrip().startswith("# "):
+            return
+        if self.after:
+            self.after -= 1
+            self.show(line)
+        else:
+            self.before.append(line)
+
+    def result(self, status):
+        if status == "failed":
+            for line in self.before:
+                self.show(line)
+        self.before.clear()
+        self.after = self.MOST if status == "failed" else 0
+
+    @staticmethod
+    def show(line):
+        print(f"    {line.strip()[:200]}", flush=True)
 
 
 class Results:
@@ -110,6 +142,7 @@ def run(layer, what, command, seconds, results):
     print(f"{layer}: {what}", flush=True)
     os.makedirs(OUT, exist_ok=True)
     log = os.path.join(OUT, layer + ".log")
+    remarks = Remarks()
     with open(log, "w", buffering=1, encoding="utf-8") as file:
         child = subprocess.Popen(command, cwd=TREE, stdout=subprocess.PIPE,
                                  stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
@@ -122,6 +155,9 @@ def run(layer, what, command, seconds, results):
                 row = parse(line.rstrip())
                 if row:
                     results.add(layer, *row)
+                    remarks.result(row[1])
+                else:
+                    remarks.line(line)
             status = child.wait()
         except KeyboardInterrupt:
             os.killpg(child.pid, signal.SIGTERM)
