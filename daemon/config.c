@@ -25,6 +25,7 @@
 
 #define SYNTAX_ERRORS_MAX	32
 #define KEYS_MAX		512
+#define PATTERN_BLANKS		" \t,"
 
 /* A key seen before, to refuse a second one: the later would silently win. */
 struct seen_key {
@@ -223,6 +224,15 @@ static void parse_socket(struct parser *p, const char *key, const char *value, c
 		snprintf(out, INFINI_CONFIG_SOCKET_BYTES, "%s", value);
 }
 
+static void parse_patterns(struct parser *p, const char *key, const char *value, char *out)
+{
+	if (strlen(value) >= INFINI_CONFIG_DEVICES_BYTES)
+		report(p, p->line, "%s: the list is longer than %d bytes", key,
+		       INFINI_CONFIG_DEVICES_BYTES - 1);
+	else
+		snprintf(out, INFINI_CONFIG_DEVICES_BYTES, "%s", value);
+}
+
 static void parse_user(struct parser *p, const char *key, const char *value)
 {
 	const struct passwd *entry;
@@ -339,11 +349,7 @@ static void set_backend(struct parser *p, const char *section, const char *name,
 	} else if (!strcmp(key, "enabled")) {
 		parse_bool(p, key, value, &backend->enabled);
 	} else if (!strcmp(key, "devices")) {
-		if (strlen(value) >= sizeof(backend->devices))
-			report(p, p->line, "%s: the list is longer than %zu bytes", key,
-			       sizeof(backend->devices) - 1);
-		else
-			snprintf(backend->devices, sizeof(backend->devices), "%s", value);
+		parse_patterns(p, key, value, backend->devices);
 	} else {
 		unknown_key(p, section, key, "enabled devices");
 	}
@@ -377,6 +383,36 @@ static void set_device(struct parser *p, const char *section, const char *name, 
 		parse_pci(p, key, value, device->pci);
 	else
 		unknown_key(p, section, key, "memory slots pci");
+}
+
+static struct infini_config_pool *pool_slot(struct infini_config *c, const char *name)
+{
+	struct infini_config_pool *pool = c->pools;
+
+	for (; pool < c->pools + c->nr_pools; pool++) {
+		if (!strcmp(pool->name, name))
+			return pool;
+	}
+	if (c->nr_pools == INFINI_CONFIG_POOLS_MAX)
+		return NULL;
+	c->nr_pools++;
+	snprintf(pool->name, sizeof(pool->name), "%s", name);
+	return pool;
+}
+
+static void set_pool(struct parser *p, const char *section, const char *name, const char *key,
+		     const char *value)
+{
+	struct infini_config_pool *pool = pool_slot(p->config, name);
+
+	if (!pool)
+		report(p, p->line, "[%s]: more than %d pools", section, INFINI_CONFIG_POOLS_MAX);
+	else if (strcmp(key, "devices"))
+		unknown_key(p, section, key, "devices");
+	else if (!value[strspn(value, PATTERN_BLANKS)])
+		report(p, p->line, "%s: a pool needs at least one name or pattern", key);
+	else
+		parse_patterns(p, key, value, pool->devices);
 }
 
 /* "backend ggml" -> the name, when @kind is its first word. */
@@ -416,7 +452,8 @@ static int handle(void *arg, const char *section, const char *key, const char *v
 {
 	const char *backend = section_name(section, "backend");
 	const char *device = section_name(section, "device");
-	const char *name = backend ? backend : device;
+	const char *pool = section_name(section, "pool");
+	const char *name = backend ? backend : device ? device : pool;
 	struct parser *p = arg;
 
 	if (!section[0])
@@ -427,13 +464,15 @@ static int handle(void *arg, const char *section, const char *key, const char *v
 	else if (!name && strcmp(section, "infinid") && strcmp(section, "tariff") &&
 		 strcmp(section, "cdi"))
 		report(p, p->line, "[%s] is no section; there are [infinid], [cdi], [tariff], "
-		       "[backend NAME] and [device NAME]", section);
+		       "[backend NAME], [device NAME] and [pool NAME]", section);
 	else if (!first_time(p, section, key))
 		return 1;
 	else if (backend)
 		set_backend(p, section, backend, key, value);
 	else if (device)
 		set_device(p, section, device, key, value);
+	else if (pool)
+		set_pool(p, section, pool, key, value);
 	else if (!strcmp(section, "tariff"))
 		set_tariff(p, key, value);
 	else if (!strcmp(section, "cdi"))
@@ -633,17 +672,25 @@ infini_config_device_find(const struct infini_config *config, const char *name)
 	return NULL;
 }
 
-bool infini_config_device_allowed(const struct infini_config_backend *backend, const char *name)
+static bool matches(const char *patterns, const char *name)
 {
 	char list[INFINI_CONFIG_DEVICES_BYTES], *rest = NULL, *pattern;
 
-	if (!backend->devices[0])
-		return true;
-	snprintf(list, sizeof(list), "%s", backend->devices);
-	for (pattern = strtok_r(list, " \t,", &rest); pattern;
-	     pattern = strtok_r(NULL, " \t,", &rest)) {
+	snprintf(list, sizeof(list), "%s", patterns);
+	for (pattern = strtok_r(list, PATTERN_BLANKS, &rest); pattern;
+	     pattern = strtok_r(NULL, PATTERN_BLANKS, &rest)) {
 		if (!fnmatch(pattern, name, 0))
 			return true;
 	}
 	return false;
+}
+
+bool infini_config_device_allowed(const struct infini_config_backend *backend, const char *name)
+{
+	return !backend->devices[0] || matches(backend->devices, name);
+}
+
+bool infini_config_pool_has(const struct infini_config_pool *pool, const char *name)
+{
+	return matches(pool->devices, name);
 }

@@ -13,7 +13,8 @@
 #define INFINI_CONFIG_LEDGER		"/var/lib/infini/ledger.db"
 #define INFINI_CONFIG_BACKENDS_MAX	16
 #define INFINI_CONFIG_DEVICES_MAX	64
-#define INFINI_CONFIG_DEVICES_BYTES	512	/* a backend's list of patterns */
+#define INFINI_CONFIG_POOLS_MAX		32
+#define INFINI_CONFIG_DEVICES_BYTES	512	/* a list of patterns */
 
 /* Worker windows: the module takes up to 16, more than 8 only delays a yield. */
 #define INFINI_CONFIG_WINDOW_MAX	8
@@ -36,6 +37,12 @@ struct infini_config_device {
 	uint64_t memory_bytes;		/* 0: what the backend says */
 	uint32_t slots;			/* 0: what the backend says */
 	char pci[INFINI_CONFIG_PCI_BYTES];	/* where its energy is measured, or "" */
+};
+
+/* Devices that the operator puts together, to be asked for by one name. */
+struct infini_config_pool {
+	char name[INFINI_NAME_MAX];
+	char devices[INFINI_CONFIG_DEVICES_BYTES];	/* shell patterns between blanks */
 };
 
 /* Prices in millionths of the currency. */
@@ -68,8 +75,10 @@ struct infini_config {
 	uint32_t metrics_port;		/* of 127.0.0.1; 0: none */
 	uint32_t nr_backends;
 	uint32_t nr_devices;
+	uint32_t nr_pools;
 	struct infini_config_backend backends[INFINI_CONFIG_BACKENDS_MAX];
 	struct infini_config_device devices[INFINI_CONFIG_DEVICES_MAX];
+	struct infini_config_pool pools[INFINI_CONFIG_POOLS_MAX];
 };
 
 /* Told once per problem: "FILE:LINE: sentence", or "FILE: sentence". */
@@ -94,7 +103,10 @@ infini_config_device_find(const struct infini_config *config, const char *name);
 /* Whether @backend is to offer the device @name. */
 bool infini_config_device_allowed(const struct infini_config_backend *backend, const char *name);
 
-/* What names of devices and backends look like: [A-Za-z0-9._-]+, shorter than INFINI_NAME_MAX. */
+/* Whether the device @name belongs to @pool. */
+bool infini_config_pool_has(const struct infini_config_pool *pool, const char *name);
+
+/* What names of devices, backends and pools look like: [A-Za-z0-9._-]+, shorter than INFINI_NAME_MAX. */
 bool infini_config_name_valid(const char *name);
 
 #endif /* INFINI_DAEMON_CONFIG_H */

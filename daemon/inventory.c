@@ -141,6 +141,7 @@ int infini_inventory_scan(struct infini_inventory *inventory,
 	struct list list = { .where = where };
 	int ret;
 
+	infini_inventory_cpu_read(&inventory->cpu, where);
 	list.nodes = calloc(INFINI_INVENTORY_NODES_MAX, sizeof(*list.nodes));
 	if (!list.nodes)
 		return -ENOMEM;

@@ -87,7 +87,14 @@ struct infini_inventory_backend {
 	char why[INFINI_INVENTORY_WHY_BYTES];	/* it reports nothing at all, or "" */
 };
 
+/* The processor of this machine, as it names itself; "" is not known. */
+struct infini_inventory_cpu {
+	char vendor[32];		/* "GenuineIntel" */
+	char model[64];
+};
+
 struct infini_inventory {
+	struct infini_inventory_cpu cpu;
 	uint32_t nr_nodes;
 	uint32_t nr_claims;
 	uint32_t nr_backends;
@@ -139,6 +146,11 @@ void infini_inventory_node_read(struct infini_inventory_node *node,
 /* Temperature and power of this moment. A device that sleeps is let sleep. */
 void infini_inventory_node_sense(struct infini_inventory_node *node);
 
+/* ---- inventory_cpu.c ---- */
+
+void infini_inventory_cpu_read(struct infini_inventory_cpu *cpu,
+			       const struct infini_inventory_where *where);
+
 /* ---- inventory_names.c: vendor and model, by the hardware database of udev ---- */
 
 void infini_inventory_names(const char *modalias, struct infini_inventory_node *node);
@@ -153,7 +165,8 @@ void infini_inventory_refresh(struct infini_inventory *inventory, int64_t now_ns
 
 /* ---- inventory_json.c: for infinictl ---- */
 
-/* Replace @path, world-readable, in one step. 0 or -errno. */
-int infini_inventory_write(const struct infini_inventory *inventory, const char *path);
+/* Replace @path, world-readable, in one step; pools are those of @config. 0 or -errno. */
+int infini_inventory_write(const struct infini_inventory *inventory,
+			   const struct infini_config *config, const char *path);
 
 #endif /* INFINI_DAEMON_INVENTORY_H */

@@ -50,6 +50,56 @@ static struct json_object *node_object(const struct infini_inventory *inventory,
 	return object;
 }
 
+/* Of a device that a backend has reported: what stands in no node, and who may ask for it by pool. */
+static struct json_object *claim_object(const struct infini_inventory_claim *claim,
+					const struct infini_config *config)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *pools = json_object_new_array();
+
+	for (uint32_t i = 0; i < config->nr_pools; i++) {
+		if (infini_config_pool_has(&config->pools[i], claim->device))
+			json_object_array_add(pools, json_object_new_string(config->pools[i].name));
+	}
+	set_text(object, "device", claim->device);
+	set_text(object, "backend", claim->backend);
+	set_text(object, "pci", claim->pci);
+	set_text(object, "why", claim->why);
+	json_object_object_add(object, "pools", pools);
+	return object;
+}
+
+static struct json_object *cpu_object(const struct infini_inventory_cpu *cpu)
+{
+	struct json_object *object = json_object_new_object();
+
+	set_text(object, "vendor", cpu->vendor);
+	set_text(object, "model", cpu->model);
+	return object;
+}
+
+static struct json_object *inventory_object(const struct infini_inventory *inventory,
+					    const struct infini_config *config)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *nodes = json_object_new_array();
+	struct json_object *devices = json_object_new_array();
+	struct json_object *pools = json_object_new_array();
+
+	for (uint32_t i = 0; i < inventory->nr_nodes; i++)
+		json_object_array_add(nodes, node_object(inventory, &inventory->nodes[i]));
+	for (uint32_t i = 0; i < inventory->nr_claims; i++)
+		json_object_array_add(devices, claim_object(&inventory->claims[i], config));
+	for (uint32_t i = 0; i < config->nr_pools; i++)
+		json_object_array_add(pools, json_object_new_string(config->pools[i].name));
+	json_object_object_add(object, "time", json_object_new_int64(time(NULL)));
+	json_object_object_add(object, "cpu", cpu_object(&inventory->cpu));
+	json_object_object_add(object, "nodes", nodes);
+	json_object_object_add(object, "devices", devices);
+	json_object_object_add(object, "pools", pools);
+	return object;
+}
+
 static int replace(const char *path, const char *text)
 {
 	char new[PATH_MAX];
@@ -72,17 +122,13 @@ static int replace(const char *path, const char *text)
 	return ret;
 }
 
-int infini_inventory_write(const struct infini_inventory *inventory, const char *path)
+int infini_inventory_write(const struct infini_inventory *inventory,
+			   const struct infini_config *config, const char *path)
 {
-	struct json_object *object = json_object_new_object();
-	struct json_object *nodes = json_object_new_array();
+	struct json_object *object = inventory_object(inventory, config);
 	const char *text;
 	int ret;
 
-	json_object_object_add(object, "time", json_object_new_int64(time(NULL)));
-	for (uint32_t i = 0; i < inventory->nr_nodes; i++)
-		json_object_array_add(nodes, node_object(inventory, &inventory->nodes[i]));
-	json_object_object_add(object, "nodes", nodes);
 	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
 					      JSON_C_TO_STRING_NOSLASHESCAPE);
 	ret = text ? replace(path, text) : -ENOMEM;

@@ -46,12 +46,14 @@ void infini_inventory_watch_look(struct infini_inventory_watch *watch)
 }
 
 void infini_inventory_watch_start(struct infini_inventory_watch *watch, const char *run_dir,
-				  struct infini_roster *roster, const struct infini_crew *crew)
+				  struct infini_roster *roster, const struct infini_crew *crew,
+				  const struct infini_config *config)
 {
 	int ret = infini_hotplug_start(&watch->hotplug);
 
 	watch->roster = roster;
 	watch->crew = crew;
+	watch->config = config;
 	snprintf(watch->path, sizeof(watch->path), "%.*s/" INFINI_INVENTORY_FILE,
 		 (int)(sizeof(watch->path) - sizeof("/" INFINI_INVENTORY_FILE)), run_dir);
 	if (ret)
@@ -75,7 +77,7 @@ void infini_inventory_watch_event(struct infini_inventory_watch *watch)
 /* Without the file infinictl knows little of hardware. */
 void infini_inventory_watch_write(struct infini_inventory_watch *watch)
 {
-	int ret = infini_inventory_write(&watch->inventory, watch->path);
+	int ret = infini_inventory_write(&watch->inventory, watch->config, watch->path);
 
 	if (ret && !watch->failing)
 		infini_warn("%s: %s", watch->path, strerror(-ret));

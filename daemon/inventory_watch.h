@@ -12,6 +12,7 @@ struct infini_inventory_watch {
 	struct infini_inventory inventory;
 	struct infini_roster *roster;
 	const struct infini_crew *crew;
+	const struct infini_config *config;
 	struct infini_hotplug *hotplug;	/* NULL when there is none */
 	int64_t scan_ns;		/* when to look for hardware */
 	int64_t round_ns;		/* when to read its sensors */
@@ -22,7 +23,8 @@ struct infini_inventory_watch {
 
 /* Look for the first time. What is there counts even if changes cannot be noticed, which is logged. */
 void infini_inventory_watch_start(struct infini_inventory_watch *watch, const char *run_dir,
-				  struct infini_roster *roster, const struct infini_crew *crew);
+				  struct infini_roster *roster, const struct infini_crew *crew,
+				  const struct infini_config *config);
 
 /* Readable when infini_inventory_watch_event() is wanted; -1 for never. */
 int infini_inventory_watch_fd(const struct infini_inventory_watch *watch);

@@ -863,7 +863,7 @@ static void start_inventory(struct supervisor *s)
 {
 	int fd;
 
-	infini_inventory_watch_start(&s->hardware, s->run_dir, &s->roster, &s->crew);
+	infini_inventory_watch_start(&s->hardware, s->run_dir, &s->roster, &s->crew, s->config);
 	fd = infini_inventory_watch_fd(&s->hardware);
 	if (fd >= 0 && watch(s, fd, SOURCE_HOTPLUG))
 		infini_err("accelerators that come or go are not noticed: %s", strerror(errno));

@@ -100,6 +100,8 @@ static void full_file_is_understood(void **state)
 			      "slots = 2\n"
 			      "[device vulkan0]\n"
 			      "pci = 0000:03:00.0\n"
+			      "[pool lab]\n"
+			      "devices = cpu0 vulkan[01], remote*\n"
 			      "[cdi]\n"
 			      "enabled = no\n"
 			      "dir = /etc/cdi\n"
@@ -126,6 +128,11 @@ static void full_file_is_understood(void **state)
 	assert_int_equal(infini_config_device_find(&config, "cpu0")->slots, 2);
 	assert_null(infini_config_device_find(&config, "cpu1"));
 	assert_string_equal(infini_config_device_find(&config, "vulkan0")->pci, "0000:03:00.0");
+	assert_int_equal(config.nr_pools, 1);
+	assert_string_equal(config.pools[0].name, "lab");
+	assert_true(infini_config_pool_has(&config.pools[0], "vulkan1"));
+	assert_true(infini_config_pool_has(&config.pools[0], "remote-a"));
+	assert_false(infini_config_pool_has(&config.pools[0], "vulkan2"));
 	assert_false(config.cdi);
 	assert_string_equal(config.cdi_dir, "/etc/cdi");
 	assert_string_equal(config.cdi_plugin, "/opt/plugin.so");
@@ -213,7 +220,7 @@ static const struct {
 	{ "a key before any section", "window = 1\n",
 	  ":1: \"window\" stands before any section; put it under [infinid]\n" },
 	{ "an unknown section", "\n[backends]\nx = 1\n",
-	  ":3: [backends] is no section; there are [infinid], [cdi], [tariff], [backend NAME] and [device NAME]\n" },
+	  ":3: [backends] is no section; there are [infinid], [cdi], [tariff], [backend NAME], [device NAME] and [pool NAME]\n" },
 	{ "an unknown key", "[infinid]\ncolour = red\n",
 	  ":2: [infinid] has no key \"colour\"; it knows: user threads_max segment_us window "
 	  "idle_exit_s log_level backend_dir run_dir ledger ledger_interval_s metrics_socket metrics_port\n" },
@@ -221,6 +228,12 @@ static const struct {
 	  ":2: [backend null] has no key \"speed\"; it knows: enabled devices\n" },
 	{ "an unknown key of a device", "[device cpu0]\nsize = 1\n",
 	  ":2: [device cpu0] has no key \"size\"; it knows: memory slots pci\n" },
+	{ "an unknown key of a pool", "[pool lab]\nmembers = cpu0\n",
+	  ":2: [pool lab] has no key \"members\"; it knows: devices\n" },
+	{ "a pool of nothing", "[pool lab]\ndevices = ,\n",
+	  ":2: devices: a pool needs at least one name or pattern\n" },
+	{ "a bad name of a pool", "[pool the lab]\ndevices = cpu0\n",
+	  ":2: [pool the lab]: a name is 1 to 31 of A-Z a-z 0-9 . _ -\n" },
 	{ "a bad name", "[device cpu 0]\nslots = 1\n",
 	  ":2: [device cpu 0]: a name is 1 to 31 of A-Z a-z 0-9 . _ -\n" },
 	{ "a path as name", "[backend ../x]\nenabled = yes\n",
@@ -271,7 +284,7 @@ static const struct {
 	{ "three mistakes at once", "[infinid]\nwindow = x\n[device d]\nmemory = big\n[y]\nz = 1\n",
 	  ":2: window = \"x\": must be a number from 1 to 8\n"
 	  ":4: memory = \"big\": must be a size such as 512M, 8G or a number of bytes\n"
-	  ":6: [y] is no section; there are [infinid], [cdi], [tariff], [backend NAME] and [device NAME]\n" },
+	  ":6: [y] is no section; there are [infinid], [cdi], [tariff], [backend NAME], [device NAME] and [pool NAME]\n" },
 };
 
 static void bad_files_are_explained(void **state)

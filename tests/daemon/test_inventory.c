@@ -27,6 +27,7 @@ static char root[] = "/tmp/infinid-inventory-XXXXXX";
 static char dev[64], proc[64];
 static const struct infini_inventory_where where = { .sysfs = root, .dev = dev, .proc = proc };
 static struct infini_inventory inventory;
+static struct infini_config config;
 static unsigned int came, gone;
 
 /* What stands in one machine. @pci is where its folder is, unless @bus is another. */
@@ -317,6 +318,7 @@ static int start(void **state)
 	(void)state;
 	infini_log_level(-1);
 	memset(&inventory, 0, sizeof(inventory));
+	assert_int_equal(infini_config_defaults(&config), 0);
 	memset(machine, 0, sizeof(machine));
 	came = gone = 0;
 	drm_absent = false;
@@ -623,10 +625,7 @@ static void each_reason(void **state)
 
 static void backends_that_left_the_configuration_are_forgotten(void **state)
 {
-	static struct infini_config config;
-
 	(void)state;
-	assert_int_equal(infini_config_defaults(&config), 0);
 	infini_inventory_ask(&inventory, "null");
 	infini_inventory_claim(&inventory, "null", "null0", "", "");
 	ggml_has_it();
@@ -754,7 +753,7 @@ static struct json_object *written(void)
 
 	snprintf(path, sizeof(path), "%s/inventory.json", root);
 	snprintf(new, sizeof(new), "%s.new", path);
-	assert_int_equal(infini_inventory_write(&inventory, path), 0);
+	assert_int_equal(infini_inventory_write(&inventory, &config, path), 0);
 	assert_int_equal(stat(path, &info), 0);
 	assert_int_equal(info.st_mode & 07777, 0644);
 	assert_int_equal(access(new, F_OK), -1);
@@ -815,13 +814,86 @@ static void file_of_an_empty_machine(void **state)
 	json_object_put(object);
 }
 
+static void pool(const char *name, const char *devices)
+{
+	struct infini_config_pool *entry = &config.pools[config.nr_pools++];
+
+	snprintf(entry->name, sizeof(entry->name), "%s", name);
+	snprintf(entry->devices, sizeof(entry->devices), "%s", devices);
+}
+
+static void file_says_which_pools_a_device_is_in(void **state)
+{
+	static const struct {
+		const char *device, *backend, *pools, *pci, *why;
+	} want[] = {
+		{ "vulkan0", "ggml", "[ \"lab\", \"quick\" ]", "0000:03:00.0", "null" },
+		{ "cpu0", "ggml", "[ \"lab\" ]", "null", "null" },
+		{ "cl0", "opencl", "[ ]", "null", "left out" },
+	};
+	struct json_object *object, *devices;
+
+	(void)state;
+	pool("lab", "cpu0 vulkan*");
+	pool("quick", "vulkan0");
+	pool("empty", "hip*");
+	infini_inventory_ask(&inventory, "ggml");
+	infini_inventory_claim(&inventory, "ggml", "vulkan0", "0000:03:00.0", "");
+	infini_inventory_claim(&inventory, "ggml", "cpu0", "", "");
+	infini_inventory_claim(&inventory, "opencl", "cl0", "", "left out");
+	object = written();
+	assert_string_equal(text_of(object, "pools"), "[ \"lab\", \"quick\", \"empty\" ]");
+	devices = json_object_object_get(object, "devices");
+	assert_int_equal(json_object_array_length(devices), 3);
+	for (size_t i = 0; i < 3; i++) {
+		struct json_object *device = json_object_array_get_idx(devices, i);
+
+		assert_string_equal(text_of(device, "device"), want[i].device);
+		assert_string_equal(text_of(device, "backend"), want[i].backend);
+		assert_string_equal(text_of(device, "pools"), want[i].pools);
+		assert_string_equal(text_of(device, "pci"), want[i].pci);
+		assert_string_equal(text_of(device, "why"), want[i].why);
+	}
+	json_object_put(object);
+}
+
+/* What stands in /proc/cpuinfo, and what is made of it. */
+static const struct {
+	const char *name, *cpuinfo, *vendor, *model;
+} processors[] = {
+	{ "two processors of a PC", "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\n"
+	  "model\t\t: 143\nmodel name\t: Intel(R) Xeon(R) Gold\n\nprocessor\t: 1\n"
+	  "vendor_id\t: Other\n", "GenuineIntel", "Intel(R) Xeon(R) Gold" },
+	{ "an ARM", "processor\t: 0\nBogoMIPS\t: 50.00\nCPU implementer\t: 0x41\n", "null", "null" },
+	{ "a mainframe", "vendor_id       : IBM/S390\n", "IBM/S390", "null" },
+	{ "no colon", "vendor_id GenuineIntel\nmodel name", "null", "null" },
+	{ "nothing", "", "null", "null" },
+};
+
+static void processor_says_who_made_it(void **state)
+{
+	for (size_t i = 0; i < sizeof(processors) / sizeof(processors[0]); i++) {
+		struct json_object *object, *cpu;
+
+		start(state);
+		put(processors[i].cpuinfo, "proc/cpuinfo");
+		scan();
+		object = written();
+		cpu = json_object_object_get(object, "cpu");
+		if (strcmp(text_of(cpu, "vendor"), processors[i].vendor) ||
+		    strcmp(text_of(cpu, "model"), processors[i].model))
+			fail_msg("%s: %s", processors[i].name, json_object_to_json_string(cpu));
+		json_object_put(object);
+	}
+}
+
 static void folder_that_is_not_there(void **state)
 {
 	char path[PATH_MAX];
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/absent/inventory.json", root);
-	assert_int_equal(infini_inventory_write(&inventory, path), -ENOENT);
+	assert_int_equal(infini_inventory_write(&inventory, &config, path), -ENOENT);
 }
 
 int main(void)
@@ -845,6 +917,8 @@ int main(void)
 		cmocka_unit_test_setup(other_devices_and_drivers_without_keys_say_nothing, start),
 		cmocka_unit_test_setup(file_says_what_is_known, start),
 		cmocka_unit_test_setup(file_of_an_empty_machine, start),
+		cmocka_unit_test_setup(file_says_which_pools_a_device_is_in, start),
+		cmocka_unit_test_setup(processor_says_who_made_it, start),
 		cmocka_unit_test_setup(folder_that_is_not_there, start),
 	};
 	int status;
