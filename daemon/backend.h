@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <linux/infini.h>
 
-#define INFINI_BACKEND_ABI	2
+#define INFINI_BACKEND_ABI	3
 #define INFINI_BACKEND_SYMBOL	"infini_backend_ops"
 #define INFINI_PCI_BYTES	16		/* "0000:03:00.0" */
 
@@ -82,6 +82,12 @@ struct infini_backend_run {
 
 #define INFINI_BACKEND_PREEMPTED	1	/* run() stopped at run->segment */
 
+/*
+ * Any call: nothing more can be done in this process (a faulted context, a device that is gone). The job
+ * ends with -EIO and the worker after it; the next worker opens the device anew.
+ */
+#define INFINI_BACKEND_LOST		2
+
 struct infini_backend;				/* a backend's own state */
 struct infini_backend_program;			/* a loaded program */
 
@@ -105,6 +111,9 @@ struct infini_backend_program;			/* a loaded program */
  * @read: the other way
  * @copy: between two buffers; ranges may overlap when @dst == @src
  * @fill: @bytes of @value
+ * @finish: wait for all that write, program_run, copy and fill have begun; called once before a job's
+ *	result is told, after errors too, and until then what write was given stays. Optional: then they
+ *	have done their work when they return. 0 or -errno of what was begun
  * @held_bytes: memory held for the vdev beside its buffers
  */
 struct infini_backend_ops {
@@ -135,6 +144,7 @@ struct infini_backend_ops {
 		    uint64_t bytes);
 	int (*fill)(struct infini_backend *backend, struct infini_backend_buffer *buffer,
 		    uint64_t offset, uint8_t value, uint64_t bytes);
+	int (*finish)(struct infini_backend *backend);
 	uint64_t (*held_bytes)(struct infini_backend *backend);
 };
 

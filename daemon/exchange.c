@@ -131,7 +131,7 @@ static void run_one(struct infini_exchanger *x, const struct infini_dispatch *d)
 
 	__atomic_store_n(&x->yield.dispatch, d->dispatch, __ATOMIC_RELAXED);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (x->stop || infini_yield_covers(&x->yield))
+	if (x->stop || x->job.lost || infini_yield_covers(&x->yield))
 		infini_job_give_back(d, result);
 	else
 		infini_job_run(&x->job, d, result);
@@ -170,7 +170,7 @@ int infini_exchanger_serve(struct infini_exchanger *x)
 {
 	int ret;
 
-	while (!x->stop) {
+	while (!x->stop && !x->job.lost) {
 		ret = exchange_once(x, x->window);
 		if (ret)
 			return ret;
@@ -186,5 +186,6 @@ int infini_exchanger_serve(struct infini_exchanger *x)
 			x->retire = 0;
 		}
 	}
-	return hand_in(x);
+	ret = hand_in(x);
+	return !ret && x->job.lost ? -EIO : ret;
 }

@@ -30,7 +30,8 @@ void infini_exchanger_release(struct infini_exchanger *x);
 
 /*
  * Serve until there is a reason not to. 0 after a stop or when retired; -ENODEV the vdev or its
- * device is gone; any other -errno of EXCHANGE, which means that one side is broken.
+ * device is gone; -EIO the backend is lost; any other -errno of EXCHANGE, which means that one side
+ * is broken.
  */
 int infini_exchanger_serve(struct infini_exchanger *x);
 

@@ -331,13 +331,30 @@ void infini_job_give_back(const struct infini_dispatch *dispatch, struct infini_
 	};
 }
 
+/* @ret: of what began the work. The first error counts, except that nothing outdoes a loss. */
+static int finish(struct infini_job_context *ctx, int ret)
+{
+	const struct infini_backend_ops *ops = ctx->objects->ops;
+	int late = 0;
+
+	if (ops->finish && ret != INFINI_BACKEND_LOST)
+		late = ops->finish(ctx->objects->backend);
+	if (late && (late == INFINI_BACKEND_LOST || ret >= 0))
+		ret = late;
+	if (ret != INFINI_BACKEND_LOST)
+		return ret;
+	ctx->lost = true;
+	infini_err("the device failed this worker, which ends; memory on the device goes with it");
+	return -EIO;
+}
+
 void infini_job_run(struct infini_job_context *ctx, const struct infini_dispatch *dispatch,
 		    struct infini_result *result)
 {
 	int ret;
 
 	*result = (struct infini_result){ .dispatch = dispatch->dispatch };
-	ret = run_op(ctx, dispatch, result);
+	ret = finish(ctx, run_op(ctx, dispatch, result));
 	if (ret == INFINI_BACKEND_PREEMPTED) {
 		result->state = INFINI_RESULT_PREEMPTED;
 		return;

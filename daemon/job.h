@@ -23,6 +23,7 @@ struct infini_job_context {
 	size_t payload_bytes;
 	struct infini_backend_binding *bindings;	/* room for @max_bindings */
 	uint32_t max_bindings;
+	bool lost;			/* the backend can do nothing more */
 };
 
 /* How many bindings fit into a payload area; no dispatch can have more. */

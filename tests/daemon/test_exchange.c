@@ -24,7 +24,8 @@ struct infini_backend {
 	uint64_t segments;		/* of every program */
 	uint64_t first_segment;		/* where the last run began */
 	uint32_t runs, asks, loads, frees, adds, removes, chunks;
-	int load_error, run_error, write_error, add_error;
+	int load_error, run_error, write_error, add_error, finish_error;
+	uint32_t finishes;
 	uint64_t write_order;		/* inputs seen when the run began */
 	uint64_t writes;
 	uint64_t held;
@@ -143,6 +144,12 @@ static int fake_fill(struct infini_backend *b, struct infini_backend_buffer *buf
 	return 0;
 }
 
+static int fake_finish(struct infini_backend *b)
+{
+	b->finishes++;
+	return b->finish_error;
+}
+
 static uint64_t fake_held_bytes(struct infini_backend *b)
 {
 	return b->held;
@@ -179,6 +186,7 @@ static int setup(void **state)
 	memset(&backend, 0, sizeof(backend));
 	backend.segments = 1;
 	fake_ops.ask = fake_ask;
+	fake_ops.finish = NULL;
 	window = 1;
 	before_release = NULL;
 	return 0;
@@ -594,7 +602,7 @@ static void backend_errors_reach_the_client(void **state)
 {
 	static const struct {
 		int error, status;
-	} rows[] = { { -EINVAL, -EINVAL }, { -4095, -4095 }, { -4096, -EIO }, { 2, -EIO } };
+	} rows[] = { { -EINVAL, -EINVAL }, { -4095, -4095 }, { -4096, -EIO }, { 3, -EIO } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -605,6 +613,87 @@ static void backend_errors_reach_the_client(void **state)
 		assert_int_equal(channel.results[0].value, 0);
 		channel_close();
 	}
+}
+
+/* ---- backends whose calls return before the work is done ------------------------------ */
+
+static void what_a_job_began_is_finished_once(void **state)
+{
+	static const struct {
+		uint32_t op;
+		int run_error, finish_error, status;
+	} rows[] = {
+		{ INFINI_OP_PROGRAM, 0, 0, 0 },
+		{ INFINI_OP_PROGRAM, 0, -ENOMEM, -ENOMEM },
+		{ INFINI_OP_PROGRAM, -EINVAL, 0, -EINVAL },
+		{ INFINI_OP_PROGRAM, -EINVAL, -ENOMEM, -EINVAL },
+		{ INFINI_OP_NOP, 0, -ENOMEM, -ENOMEM },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		setup(NULL);
+		fake_ops.finish = fake_finish;
+		backend.run_error = rows[i].run_error;
+		backend.finish_error = rows[i].finish_error;
+		if (rows[i].op == INFINI_OP_PROGRAM)
+			push_program();
+		else
+			channel_push(rows[i].op);
+		expect_only_status(rows[i].status);
+		assert_int_equal(backend.finishes, 1);
+		channel_close();
+	}
+}
+
+static void preempted_job_is_finished_too(void **state)
+{
+	(void)state;
+	fake_ops.finish = fake_finish;
+	backend.segments = 10;
+	backend.raise_at_segment = 2;
+	push_program();
+	assert_int_equal(serve(), -ENODEV);
+	assert_int_equal(backend.finishes, 1);
+	expect_result(0, 1, INFINI_RESULT_PREEMPTED, 0, 2);
+}
+
+static void lost_backend_ends_the_worker(void **state)
+{
+	static const struct {
+		int run_error, finish_error;
+	} rows[] = {
+		{ INFINI_BACKEND_LOST, 0 }, { 0, INFINI_BACKEND_LOST },
+		{ -EINVAL, INFINI_BACKEND_LOST },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		setup(NULL);
+		fake_ops.finish = fake_finish;
+		window = 4;
+		backend.run_error = rows[i].run_error;
+		backend.finish_error = rows[i].finish_error;
+		push_program();
+		push_program()->dispatch.segment = 7;
+		channel_push(INFINI_OP_NOP);
+		assert_int_equal(serve(), -EIO);
+		assert_int_equal(channel.nr_results, 3);
+		expect_result(0, 1, INFINI_RESULT_DONE, -EIO, 0);
+		expect_result(1, 2, INFINI_RESULT_PREEMPTED, 0, 7);
+		expect_result(2, 3, INFINI_RESULT_PREEMPTED, 0, 0);
+		assert_int_equal(backend.runs, 1);
+		channel_close();
+	}
+}
+
+static void backend_lost_in_an_allocation(void **state)
+{
+	(void)state;
+	backend.add_error = INFINI_BACKEND_LOST;
+	channel_bind(channel_push(INFINI_OP_ALLOC), channel_held(40, 32));
+	assert_int_equal(serve(), -EIO);
+	expect_result(0, 1, INFINI_RESULT_DONE, -EIO, 0);
 }
 
 /* ---- long copies ------------------------------------------------------------------- */
@@ -1049,6 +1138,10 @@ int main(void)
 		ROW(rest_of_the_window_is_given_back),
 		ROW(broken_backend_cannot_go_backwards),
 		ROW(backend_errors_reach_the_client),
+		ROW(what_a_job_began_is_finished_once),
+		ROW(preempted_job_is_finished_too),
+		ROW(lost_backend_ends_the_worker),
+		ROW(backend_lost_in_an_allocation),
 		ROW(long_fill_yields_between_chunks),
 		ROW(last_chunk_is_not_given_back),
 		ROW(overlapping_long_copies_keep_every_byte),
