@@ -374,10 +374,12 @@ struct infini_buffer_create {
 	__aligned_u64 map_offset;
 };
 
-/* Program formats. What a format means is said in uapi/infini/<format>.h. */
+/* Program formats. What a format means is said in the header beside it. */
 enum infini_program_format {
 	INFINI_FORMAT_NULL	= 1,	/* uapi/infini/null.h */
 	INFINI_FORMAT_GGML	= 2,	/* uapi/infini/ggml.h */
+	INFINI_FORMAT_OPENCL_C	= 3,	/* uapi/infini/kernel.h */
+	INFINI_FORMAT_PTX	= 4,	/* uapi/infini/kernel.h */
 };
 
 /**
