@@ -17,7 +17,8 @@ OWN = {
     "kmod": r"(core/\w+|\w[\w-]*|linux/infini(_netlink)?)\.h$",
     "lib": r"(linux/infini(_netlink)?|infini|infini-admin|admin|cdi|ioctl)\.h$",
     "daemon": r"(infini|infini-admin|linux/infini|infini/null|[a-z_]+)\.h$",
-    "daemon/backends": r"((\.\./)?backend|ggml(_\w+)?|infini/(ggml|null)|linux/infini)\.h$",
+    "daemon/backends": r"((\.\./)?backend|(ggml|cuda|opencl|kernel)(_\w+)?|infini/(ggml|null|kernel)|"
+                       r"linux/infini)\.h$",
     "ctl": r"(infini|infini-admin|linux/infini|[a-z_]+)\.h$",
     "bpf": r"(infini-admin|linux/infini|\w+(\.skel|\.bpf)?)\.h$",
     "frontends/ggml": r"(infini|linux/infini|infini/ggml|[a-z_]+)\.h$",
