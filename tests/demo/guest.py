@@ -70,9 +70,10 @@ class Completion:
         return False
 
     def whole(self):
-        """llama-completion 0.7.0 ends with two newlines, but may exit before its log thread has
-        printed the last words: on any device, one time in five on a busy machine."""
-        return self.text.endswith(b"\n\n")
+        """llama-completion 0.7.0 may exit before its log thread has printed the last words, on any
+        device, one time in five on a busy machine: then its statistics are missing as well."""
+        with open(self.log, errors="replace", encoding="utf-8") as file:
+            return "common_perf_print" in file.read()
 
     def words(self):
         return " ".join(self.text.decode(errors="replace").split())

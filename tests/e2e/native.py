@@ -60,7 +60,7 @@ def case_preemptions(_):
             before = infini.vdevs()["a"]["stats"]["preemptions"]
             text = long_text(guest.ON_VDEV, infini.tenant("a"))
             count = infini.vdevs()["a"]["stats"]["preemptions"] - before
-            guest.check(text == want, f"round {rounds}: another text after {count} preemptions")
+            guest.same_text(text, want, f"round {rounds}, {count} preemptions")
             guest.check(count >= PREEMPTIONS_EACH, f"round {rounds}: {count} preemptions only")
             total += count
             rounds += 1
@@ -130,7 +130,8 @@ def case_vulkan(world):
         stats = infini.vdevs()["v"]["stats"]
         guest.check(stats["tokens_generated"] >= 12, f"{stats['tokens_generated']} tokens counted")
         world.gone("v")
-        guest.check(text == guest.whole_text(command + ["-dev", "Vulkan0"]), "another text")
+        guest.same_text(text, guest.whole_text(command + ["-dev", "Vulkan0"]),
+                        "the vdev against the device itself")
     finally:
         other.stop()
         del os.environ["GGML_VK_VISIBLE_DEVICES"]
