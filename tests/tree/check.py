@@ -135,6 +135,27 @@ def shell():
     return bad
 
 
+def house():
+    """docs/house.md names files that exist, and functions of the file named last or next to them."""
+    bad = []
+    path = "docs/house.md"
+    everywhere = None
+    for paragraph in re.split(r"\n\s*\n|\n(?=- )", read(path)):
+        names = re.findall(r"`([\w./-]+(?:\(\))?)`", paragraph)
+        files = [name for name in names if "/" in name.strip("/") and not name.startswith("/")]
+        bad += [f"{path}: no {f}" for f in files if not os.path.exists(os.path.join(TREE, f))]
+        for function in (name[:-2] for name in names if name.endswith("()")):
+            defined = re.compile(r"^[a-z][^;=]*\b" + function + r"\([^;]*$", re.MULTILINE)
+            if everywhere is None:
+                everywhere = {f: read(f) for f in tracked(".c", ".h") if not f.startswith("tests/")}
+            homes = {f for f, text in everywhere.items() if defined.search(text)}
+            if not homes:
+                bad.append(f"{path}: no function {function}")
+            elif files and not homes & set(files):
+                bad.append(f"{path}: {function}() is in {', '.join(sorted(homes))}")
+    return bad
+
+
 RULES = [
     ("each folder includes only what it may", lambda: includes("ours")),
     ("uapi includes only linux/types.h and linux/ioctl.h", lambda: includes("uapi")),
@@ -145,6 +166,7 @@ RULES = [
     ("nothing is left unfinished", words),
     ("what the netlink specification generates is up to date", generated),
     ("every shell script parses", shell),
+    ("docs/house.md names what there is", house),
 ]
 
 
