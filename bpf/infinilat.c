@@ -141,7 +141,7 @@ static void lat_name(const struct lat *lat, struct lat_line *line)
 	struct infini_admin_vdev vdev;
 
 	if (lat->by_cgroup)
-		cgroup_name(line->key.cgroup, line->name, sizeof(line->name));
+		infini_cgroup_name(line->key.cgroup, line->name, sizeof(line->name));
 	else if (!infini_admin_vdev_get(lat->admin, NULL, line->key.vdev, &vdev))
 		snprintf(line->name, sizeof(line->name), "%s", vdev.name);
 	else

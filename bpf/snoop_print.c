@@ -45,7 +45,7 @@ const struct snoop_client *snoop_client_of(struct snoop *snoop, const struct sno
 		snprintf(client->vdev, sizeof(client->vdev), "%s", vdev.name);
 		snprintf(client->device, sizeof(client->device), "%s", vdev.device_name);
 	}
-	cgroup_name(job->cgroup, client->cgroup, sizeof(client->cgroup));
+	infini_cgroup_name(job->cgroup, client->cgroup, sizeof(client->cgroup));
 	process_name(job->pid, client->comm);
 	return client;
 }

@@ -87,7 +87,7 @@ static struct top_line *top_line_of(struct top *top, const struct top_key *key)
 	line->key = own;
 	top_name_vdev(line);
 	if (top->by == TOP_BY_CGROUP)
-		cgroup_name(key->cgroup, line->who, sizeof(line->who));
+		infini_cgroup_name(key->cgroup, line->who, sizeof(line->who));
 	if (top->by == TOP_BY_PROCESS)
 		snprintf(line->who, sizeof(line->who), "%d %s", key->pid,
 			 process_name(key->pid, comm));

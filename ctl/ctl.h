@@ -201,8 +201,6 @@ void infini_owner_text(uint32_t uid, uint32_t gid, char *text, size_t size);
 /* cgroup.c */
 /* Open the directory that "--cgroup @word" names; *@fd is -1 for none. 0 or an exit status. */
 int infini_cgroup_open(struct infini_ctl *ctl, const char *word, int *fd);
-/* 0; -ESTALE: the cgroup was removed; another -errno: it cannot be told. */
-int infini_cgroup_path(uint64_t id, char *path, size_t size);
 /* To people: its path and id, or that it is gone. */
 void infini_cgroup_text(uint64_t id, char *text, size_t size);
 

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "cgroup.h"
+
 void infini_json_set_u64(struct json_object *object, const char *key, uint64_t value)
 {
 	json_object_object_add(object, key, json_object_new_uint64(value));
@@ -132,7 +134,8 @@ static void infini_json_set_bool(struct json_object *object, const char *key, bo
 static void infini_json_access(struct json_object *object, const struct infini_admin_vdev *vdev)
 {
 	char mode[16], path[PATH_MAX];
-	int err = vdev->cgroup_id ? infini_cgroup_path(vdev->cgroup_id, path, sizeof(path)) : -ENOENT;
+	int err = vdev->cgroup_id ? infini_cgroup_path(vdev->cgroup_id, path, sizeof(path), NULL) :
+		  -ENOENT;
 
 	infini_json_set_u64(object, "uid", vdev->uid);
 	infini_json_set_u64(object, "gid", vdev->gid);
