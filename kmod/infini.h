@@ -601,6 +601,8 @@ struct infini_vdev_snapshot {
 	struct infini_vdev_stats stats;
 	u64 queue_wait_hist[INFINI_HIST_BUCKETS];
 	struct infini_token_times times;
+	u64 client_cgroups[INFINI_VDEV_CLIENT_CGROUPS_MAX];
+	u32 nr_client_cgroups;
 };
 
 /*

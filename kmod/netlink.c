@@ -10,7 +10,7 @@
 #include "netlink-policy.h"
 
 /* Room for a vdev, whose three histograms alone do not fit into the default of a small page. */
-#define INFINI_NETLINK_BYTES	7168
+#define INFINI_NETLINK_BYTES	7424
 
 /* A dump goes on at the first id that did not fit. */
 struct infini_netlink_dump {
@@ -202,6 +202,17 @@ static int infini_netlink_put_limits(struct sk_buff *skb,
 	return 0;
 }
 
+static int infini_netlink_put_clients(struct sk_buff *skb, const struct infini_vdev_snapshot *snap)
+{
+	u32 i;
+
+	for (i = 0; i < snap->nr_client_cgroups; i++)
+		if (nla_put_u64_64bit(skb, INFINI_A_VDEV_CLIENT_CGROUP_ID,
+				      snap->client_cgroups[i], INFINI_A_VDEV_PAD))
+			return -EMSGSIZE;
+	return 0;
+}
+
 static int infini_netlink_put_vdev(struct sk_buff *skb, struct infini_vdev *vdev,
 				   struct infini_vdev_snapshot *snap)
 {
@@ -221,7 +232,8 @@ static int infini_netlink_put_vdev(struct sk_buff *skb, struct infini_vdev *vdev
 	    nla_put_u32(skb, INFINI_A_VDEV_EXECUTOR_PID, snap->executor_pid) ||
 	    nla_put(skb, INFINI_A_VDEV_UUID, sizeof(vdev->uuid), &vdev->uuid) ||
 	    nla_put_u8(skb, INFINI_A_VDEV_EXCLUSIVE, snap->exclusive) ||
-	    nla_put_u64_64bit(skb, INFINI_A_VDEV_CGROUP_ID, snap->cgroup_id, INFINI_A_VDEV_PAD))
+	    nla_put_u64_64bit(skb, INFINI_A_VDEV_CGROUP_ID, snap->cgroup_id, INFINI_A_VDEV_PAD) ||
+	    infini_netlink_put_clients(skb, snap))
 		return -EMSGSIZE;
 	return infini_netlink_put_stats(skb, snap);
 }

@@ -657,6 +657,28 @@ void infini_vdev_limits(struct infini_vdev *vdev, struct infini_sched_limits *li
 	spin_unlock_irqrestore(&vdev->device->lock, flags);
 }
 
+/* Where the clients came from, each group once; of more than fit, those who came first. */
+static void infini_vdev_snapshot_cgroups_locked(struct infini_vdev *vdev,
+						struct infini_vdev_snapshot *snap)
+{
+	struct infini_client *client;
+	u32 i;
+
+	lockdep_assert_held(&vdev->lock);
+	list_for_each_entry(client, &vdev->clients, link) {
+		if (!client->cgroup_id)
+			continue;
+		for (i = 0; i < snap->nr_client_cgroups; i++)
+			if (snap->client_cgroups[i] == client->cgroup_id)
+				break;
+		if (i < snap->nr_client_cgroups)
+			continue;
+		snap->client_cgroups[snap->nr_client_cgroups++] = client->cgroup_id;
+		if (snap->nr_client_cgroups == ARRAY_SIZE(snap->client_cgroups))
+			break;
+	}
+}
+
 void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot *snap)
 {
 	struct infini_device *device = vdev->device;
@@ -677,6 +699,7 @@ void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot 
 	snap->cgroup_id = vdev->cgroup_id;
 	snap->exclusive = vdev->exclusive;
 	stats->clients = vdev->nr_clients;
+	infini_vdev_snapshot_cgroups_locked(vdev, snap);
 	mutex_unlock(&vdev->lock);
 
 	spin_lock_irqsave(&device->lock, flags);

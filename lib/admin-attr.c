@@ -185,6 +185,24 @@ static int infini_stats_parse(struct nlattr *nest, struct infini_admin_vdev *vde
 	return 0;
 }
 
+/* As kinds of memory, once per cgroup. What a newer module has beyond our room is left out. */
+static int infini_client_cgroups_parse(const struct nlmsghdr *reply, struct infini_admin_vdev *vdev)
+{
+	struct genlmsghdr *head = genlmsg_hdr((struct nlmsghdr *)reply);
+	struct nlattr *attr;
+	int rest;
+
+	nla_for_each_attr(attr, genlmsg_attrdata(head, 0), genlmsg_attrlen(head, 0), rest) {
+		if (nla_type(attr) != INFINI_A_VDEV_CLIENT_CGROUP_ID)
+			continue;
+		if (nla_len(attr) != sizeof(uint64_t))
+			return -EBADMSG;
+		if (vdev->nr_client_cgroups < INFINI_VDEV_CLIENT_CGROUPS_MAX)
+			vdev->client_cgroups[vdev->nr_client_cgroups++] = nla_get_u64(attr);
+	}
+	return 0;
+}
+
 static struct nla_policy infini_vdev_policy[INFINI_A_VDEV_MAX + 1] = {
 	[INFINI_A_VDEV_ID] = { .type = NLA_U32 },
 	[INFINI_A_VDEV_NAME] = { .type = NLA_STRING },
@@ -248,6 +266,8 @@ int infini_vdev_parse(const struct nlmsghdr *reply, struct infini_admin_vdev *vd
 		vdev->exclusive = nla_get_u8(tb[INFINI_A_VDEV_EXCLUSIVE]);
 	if (tb[INFINI_A_VDEV_MINOR])
 		vdev->minor = nla_get_s32(tb[INFINI_A_VDEV_MINOR]);
+	if (infini_client_cgroups_parse(reply, vdev))
+		return -EBADMSG;
 	return tb[INFINI_A_VDEV_STATS] ? infini_stats_parse(tb[INFINI_A_VDEV_STATS], vdev) : 0;
 }
 

@@ -79,6 +79,9 @@ struct infini_admin_vdev {
 	uint64_t queue_wait_hist[INFINI_HIST_BUCKETS];
 	struct infini_admin_times ttft;	/* to the first token of each prompt that ended */
 	struct infini_admin_times itl;	/* from token to token, counted for each that came then */
+	uint32_t nr_client_cgroups;
+	/* Where its clients were when they opened it: the first @nr_client_cgroups, each once. */
+	uint64_t client_cgroups[INFINI_VDEV_CLIENT_CGROUPS_MAX];
 };
 
 typedef int (*infini_admin_device_fn)(const struct infini_admin_device *device, void *arg);

@@ -126,6 +126,8 @@ static void test_vdev(void **state)
 	nla_put(msg, INFINI_A_VDEV_UUID, sizeof(uuid), uuid);
 	nla_put_u8(msg, INFINI_A_VDEV_EXCLUSIVE, 1);
 	nla_put_u64(msg, INFINI_A_VDEV_CGROUP_ID, 1ull << 40);
+	nla_put_u64(msg, INFINI_A_VDEV_CLIENT_CGROUP_ID, 1ull << 41);
+	nla_put_u64(msg, INFINI_A_VDEV_CLIENT_CGROUP_ID, 7);
 	nest = nla_nest_start(msg, INFINI_A_VDEV_STATS);
 	for (int attr = INFINI_A_STATS_OCCUPANCY_NS; attr <= INFINI_A_STATS_MAX; attr++)
 		if (!is_hist(attr))
@@ -161,6 +163,9 @@ static void test_vdev(void **state)
 	assert_memory_equal(vdev.uuid, uuid, sizeof(uuid));
 	assert_true(vdev.exclusive);
 	assert_int_equal(vdev.cgroup_id, 1ull << 40);
+	assert_int_equal(vdev.nr_client_cgroups, 2);
+	assert_int_equal(vdev.client_cgroups[0], 1ull << 41);
+	assert_int_equal(vdev.client_cgroups[1], 7);
 	assert_int_equal(vdev.ttft.sum_ns, 1000 + INFINI_A_STATS_TTFT_NS);
 	assert_int_equal(vdev.itl.sum_ns, 1000 + INFINI_A_STATS_ITL_NS);
 	assert_memory_equal(vdev.itl.hist, hist, sizeof(hist));
@@ -180,6 +185,24 @@ static void test_vdev(void **state)
 	}
 	assert_int_equal(vdev.stats.tokens_generated, 1000 + INFINI_A_STATS_TOKENS_GENERATED);
 	assert_int_equal(vdev.stats.queue_wait_hist, 0);
+	nlmsg_free(msg);
+}
+
+static void test_vdev_client_cgroups(void **state)
+{
+	struct nl_msg *msg = message(INFINI_CMD_VDEV_GET);
+	struct infini_admin_vdev vdev;
+
+	(void)state;
+	/* A newer module may tell more. */
+	for (int i = 0; i < INFINI_VDEV_CLIENT_CGROUPS_MAX + 3; i++)
+		nla_put_u64(msg, INFINI_A_VDEV_CLIENT_CGROUP_ID, 100 + i);
+	assert_int_equal(infini_vdev_parse(nlmsg_hdr(msg), &vdev), 0);
+	assert_int_equal(vdev.nr_client_cgroups, INFINI_VDEV_CLIENT_CGROUPS_MAX);
+	for (int i = 0; i < INFINI_VDEV_CLIENT_CGROUPS_MAX; i++)
+		assert_int_equal(vdev.client_cgroups[i], 100 + i);
+	nla_put_u32(msg, INFINI_A_VDEV_CLIENT_CGROUP_ID, 1);
+	assert_int_equal(infini_vdev_parse(nlmsg_hdr(msg), &vdev), -EBADMSG);
 	nlmsg_free(msg);
 }
 
@@ -274,6 +297,7 @@ static const struct CMUnitTest other_tests[] = {
 	cmocka_unit_test(test_device),
 	cmocka_unit_test(test_device_too_many_kinds),
 	cmocka_unit_test(test_vdev),
+	cmocka_unit_test(test_vdev_client_cgroups),
 	cmocka_unit_test(test_vdev_unknown_attribute),
 	cmocka_unit_test(test_long_name_is_cut),
 };

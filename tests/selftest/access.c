@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Who may open a vdev beside owner and mode: control groups, one opener at a time; its uuid. */
+/*
+ * Who may open a vdev beside owner and mode: control groups, one opener at a time; its uuid. From
+ * which control groups it is open.
+ */
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
@@ -435,6 +438,127 @@ static void exclusive_race(void)
 		CHECK_EQ(race_winners(race), 1);
 }
 
+/* ---- where its clients are ---- */
+
+#define MANY	(INFINI_VDEV_CLIENT_CGROUPS_MAX + 4)
+
+struct where {
+	uint32_t vdev, nr;
+	uint64_t ids[MANY];
+};
+
+static void take_where(uint8_t cmd, const struct genl_attr *attrs, void *arg)
+{
+	struct where *where = arg;
+	struct genl_attr attr;
+
+	(void)cmd;
+	if (genl_u32(&attrs[INFINI_A_VDEV_ID]) != where->vdev)
+		return;
+	while (where->nr < MANY) {
+		attr = genl_nth(world_genl(), INFINI_A_VDEV_CLIENT_CGROUP_ID, where->nr);
+		if (!attr.data)
+			return;
+		CHECK_EQ(attr.bytes, sizeof(where->ids[0]));
+		where->ids[where->nr++] = genl_u64(&attr);
+	}
+}
+
+/* Asked for alone and among all, which must agree. */
+static struct where look_where(uint32_t vdev)
+{
+	struct where one = { .vdev = vdev }, listed = { .vdev = vdev };
+
+	genl_begin(&request, INFINI_CMD_VDEV_GET);
+	genl_put_u32(&request, INFINI_A_VDEV_ID, vdev);
+	CHECK_ERR(genl_talk(world_genl(), &request, false, take_where, &one), 0);
+	genl_begin(&request, INFINI_CMD_VDEV_GET);
+	CHECK_ERR(genl_talk(world_genl(), &request, true, take_where, &listed), 0);
+	CHECK_EQ(listed.nr, one.nr);
+	CHECK(!memcmp(listed.ids, one.ids, sizeof(one.ids)));
+	return one;
+}
+
+static int enter_and_open(const char *path)
+{
+	int fd;
+
+	cgroup_enter(path);
+	fd = infini_vdev_open(world.control, NULL, world.vdev);
+	CHECK(fd >= 0);
+	return fd;
+}
+
+static void clients_where(void)
+{
+	int first, second, below;
+	struct where where;
+	uint64_t gone;
+
+	cgroups_make();
+	world_make(&world, &(struct setup){ 0 });
+	close(world.client);
+	CHECK_EQ(look_where(world.vdev).nr, 0);
+	first = enter_and_open(INSIDE);
+	second = enter_and_open(INSIDE);
+	below = enter_and_open(BELOW);
+	cgroup_enter(CGROUPS);
+	where = look_where(world.vdev);
+	CHECK_EQ(where.nr, 2);
+	CHECK_EQ(where.ids[0], cgroup_inode(INSIDE));
+	CHECK_EQ(where.ids[1], cgroup_inode(BELOW));
+	close(first);
+	CHECK_EQ(look_where(world.vdev).nr, 2);
+	close(second);
+	gone = cgroup_inode(BELOW);
+	AWAIT(!rmdir(BELOW));
+	where = look_where(world.vdev);
+	CHECK_EQ(where.nr, 1);
+	CHECK_EQ(where.ids[0], gone);
+	close(below);
+	CHECK_EQ(look_where(world.vdev).nr, 0);
+	cgroups_remove();
+}
+
+static void path_of_many(char *path, int number)
+{
+	snprintf(path, PATH_MAX, INSIDE "/%d", number);
+}
+
+/* More than are told: those who came first are, and others when these have left. */
+static void clients_everywhere(void)
+{
+	char path[PATH_MAX];
+	uint64_t ids[MANY];
+	struct where where;
+	int fds[MANY], i;
+
+	cgroups_make();
+	world_make(&world, &(struct setup){ 0 });
+	close(world.client);
+	for (i = 0; i < MANY; i++) {
+		path_of_many(path, i);
+		cgroup_make(path);
+		ids[i] = cgroup_inode(path);
+		fds[i] = enter_and_open(path);
+	}
+	cgroup_enter(CGROUPS);
+	where = look_where(world.vdev);
+	CHECK_EQ(where.nr, INFINI_VDEV_CLIENT_CGROUPS_MAX);
+	CHECK(!memcmp(where.ids, ids, where.nr * sizeof(ids[0])));
+	close(fds[0]);
+	where = look_where(world.vdev);
+	CHECK_EQ(where.nr, INFINI_VDEV_CLIENT_CGROUPS_MAX);
+	CHECK(!memcmp(where.ids, ids + 1, where.nr * sizeof(ids[0])));
+	for (i = 0; i < MANY; i++) {
+		path_of_many(path, i);
+		AWAIT(!rmdir(path));
+		if (i)
+			close(fds[i]);
+	}
+	cgroups_remove();
+}
+
 /* ---- uuid ---- */
 
 static int new_with_uuid(const char *name, const void *uuid, size_t bytes, uint32_t *id)
@@ -482,6 +606,8 @@ static const struct test tests[] = {
 	{ "one opener at a time, and fork", exclusive_and_fork },
 	{ "one opener at a time, from now on", exclusive_while_open },
 	{ "one opener of many that try at once", exclusive_race },
+	{ "from which control groups it is open", clients_where },
+	{ "from which of more than are told", clients_everywhere },
 	{ "every vdev has a uuid", uuids },
 };
 

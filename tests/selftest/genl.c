@@ -62,28 +62,49 @@ void genl_put_string(struct genl_request *request, uint16_t type, const char *va
 
 /* ---- reading ---- */
 
+/* The attribute at *@at, which moves on behind it; its type, or -1 when there is none. */
+static int next_attr(const uint8_t **at, size_t *bytes, struct genl_attr *found)
+{
+	struct nlattr attr;
+	size_t step;
+
+	if (*bytes < sizeof(attr))
+		return -1;
+	memcpy(&attr, *at, sizeof(attr));
+	if (attr.nla_len < sizeof(attr) || attr.nla_len > *bytes)
+		return -1;
+	*found = (struct genl_attr){ *at + sizeof(attr), attr.nla_len - sizeof(attr) };
+	step = NLA_ALIGN(attr.nla_len);
+	if (step > *bytes)
+		step = *bytes;
+	*at += step;
+	*bytes -= step;
+	return attr.nla_type & NLA_TYPE_MASK;
+}
+
 void genl_parse(const void *from, size_t bytes, struct genl_attr *attrs)
 {
 	const uint8_t *at = from;
+	struct genl_attr attr;
+	int type;
 
 	memset(attrs, 0, GENL_ATTRS * sizeof(*attrs));
-	while (bytes >= sizeof(struct nlattr)) {
-		struct nlattr attr;
-		size_t step;
+	while ((type = next_attr(&at, &bytes, &attr)) >= 0)
+		if (type < GENL_ATTRS)
+			attrs[type] = attr;
+}
 
-		memcpy(&attr, at, sizeof(attr));
-		step = NLA_ALIGN(attr.nla_len);
-		if (attr.nla_len < sizeof(attr) || attr.nla_len > bytes)
-			return;
-		if ((attr.nla_type & NLA_TYPE_MASK) < GENL_ATTRS)
-			attrs[attr.nla_type & NLA_TYPE_MASK] = (struct genl_attr){
-				at + sizeof(attr), attr.nla_len - sizeof(attr)
-			};
-		if (step >= bytes)
-			return;
-		at += step;
-		bytes -= step;
-	}
+struct genl_attr genl_nth(const struct genl *genl, uint16_t type, unsigned int nth)
+{
+	size_t bytes = genl->answer_bytes;
+	const uint8_t *at = genl->answer;
+	struct genl_attr attr;
+	int found;
+
+	while ((found = next_attr(&at, &bytes, &attr)) >= 0)
+		if (found == type && !nth--)
+			return attr;
+	return (struct genl_attr){ NULL, 0 };
 }
 
 uint32_t genl_u32(const struct genl_attr *attr)
@@ -133,7 +154,9 @@ static int read_message(struct genl *genl, const struct nlmsghdr *head, genl_fn 
 	if (head->nlmsg_type == NLMSG_ERROR)
 		return read_error(genl, head);
 	if (head->nlmsg_type >= NLMSG_MIN_TYPE && fn) {
-		genl_parse((const uint8_t *)head + skip, head->nlmsg_len - skip, attrs);
+		genl->answer = (const uint8_t *)head + skip;
+		genl->answer_bytes = head->nlmsg_len - skip;
+		genl_parse(genl->answer, genl->answer_bytes, attrs);
 		fn(genl_head->cmd, attrs, arg);
 	}
 	return 0;

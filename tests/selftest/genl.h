@@ -18,6 +18,8 @@ struct genl {
 	uint32_t group;
 	uint32_t seq;
 	char message[256];	/* the module's own sentence about the last error */
+	const void *answer;	/* the attributes that a genl_fn looks at */
+	size_t answer_bytes;
 };
 
 /* A request being built. */
@@ -64,6 +66,8 @@ int genl_talk(struct genl *genl, struct genl_request *request, bool dump, genl_f
 
 /* Attributes of @bytes at @from into a table by type. */
 void genl_parse(const void *from, size_t bytes, struct genl_attr *attrs);
+/* The @nth attribute of @type, from 0, for one that comes more than once; inside a genl_fn. */
+struct genl_attr genl_nth(const struct genl *genl, uint16_t type, unsigned int nth);
 uint32_t genl_u32(const struct genl_attr *attr);
 uint64_t genl_u64(const struct genl_attr *attr);
 

@@ -34,6 +34,7 @@
 #define INFINI_VDEV_MODE_DEFAULT	384	/* Mode 0600. */
 #define INFINI_VDEV_MEMORY_MIN_BYTES	4096
 #define INFINI_VDEV_UUID_BYTES		16
+#define INFINI_VDEV_CLIENT_CGROUPS_MAX	16
 
 /* Who goes before whom; each is served now and then whatever the others do. */
 enum infini_vdev_class {
@@ -182,6 +183,8 @@ enum {
 	INFINI_A_VDEV_CGROUP_FD,
 	/* Of that cgroup; 0 for none. When it is gone, nobody may open the vdev. */
 	INFINI_A_VDEV_CGROUP_ID,
+	/* Of a client as it opened; each once, at most INFINI_VDEV_CLIENT_CGROUPS_MAX. */
+	INFINI_A_VDEV_CLIENT_CGROUP_ID,
 
 	__INFINI_A_VDEV_MAX,
 	INFINI_A_VDEV_MAX = (__INFINI_A_VDEV_MAX - 1)
