@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What infinid tells a monitoring system: families with a value per vdev or device. */
+/* What infinid tells a monitoring system: see metrics.h. */
 #include "metrics.h"
 
+#include <cgroup.h>
+#include <container.h>
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -223,6 +226,58 @@ static void render_hists(struct infini_metrics_text *text, const struct infini_s
 	}
 }
 
+/* ---- containers ---------------------------------------------------------------------- */
+
+static bool listed(const struct infini_container *list, size_t nr,
+		   const struct infini_container *container)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (!strcmp(list[i].id, container->id) &&
+		    !strcmp(list[i].runtime, container->runtime) &&
+		    !strcmp(list[i].cgroup, container->cgroup))
+			return true;
+	return false;
+}
+
+/* The containers that have @vdev open, each once, though it may have many groups. */
+static size_t containers(const struct infini_admin_vdev *vdev, struct infini_container *list)
+{
+	char path[PATH_MAX];
+	const char *below;
+	size_t nr = 0;
+
+	for (uint32_t i = 0; i < vdev->nr_client_cgroups; i++) {
+		if (infini_cgroup_path(vdev->client_cgroups[i], path, sizeof(path), &below) ||
+		    !infini_container_parse(below, &list[nr]))
+			continue;
+		nr += !listed(list, nr, &list[nr]);
+	}
+	return nr;
+}
+
+static void render_containers(struct infini_metrics_text *text, const struct infini_sample *sample)
+{
+	static const struct infini_metric_family family = {
+		"infini_vdev_container", INFINI_METRIC_INFO, NULL,
+		"A container that has the vdev open.",
+	};
+	struct infini_container list[INFINI_VDEV_CLIENT_CGROUPS_MAX];
+
+	infini_metrics_family(text, &family);
+	for (size_t i = 0; i < sample->nr_vdevs; i++) {
+		size_t nr = containers(&sample->vdevs[i], list);
+
+		for (size_t c = 0; c < nr; c++) {
+			struct labels labels = vdev_labels(&sample->vdevs[i]);
+
+			labels.list[2] = (struct infini_metric_label){ "container", list[c].id };
+			labels.list[3] = (struct infini_metric_label){ "runtime", list[c].runtime };
+			labels.list[4] = (struct infini_metric_label){ "cgroup", list[c].cgroup };
+			infini_metrics_u64(text, labels.list, 1);
+		}
+	}
+}
+
 /* ---- devices ----------------------------------------------------------------------- */
 
 static void render_device_info(struct infini_metrics_text *text,
@@ -307,4 +362,5 @@ void infini_metrics_render(struct infini_metrics_text *text, const struct infini
 	render_vdev_members(text, sample);
 	render_jobs(text, sample);
 	render_hists(text, sample);
+	render_containers(text, sample);
 }

@@ -446,6 +446,44 @@ def case_named(_):
         box.end()
 
 
+def named_in_metrics():
+    """Labels of the containers that infinid tells a monitoring system of."""
+    text = out(["curl", "-sS", "--max-time", "60", "--unix-socket", "/run/infini/metrics.sock",
+                "http://infinid/metrics"])
+    return [dict(re.findall(r'(\w+)="([^"]*)"', line)) for line in
+            re.findall(r"^infini_vdev_container_info\{(.*)\} 1$", text, re.MULTILINE)]
+
+
+# Its processes have the vdev open from control groups that it makes, of odd names.
+SPREAD = """for n in 1 2 3; do
+	group="/sys/fs/cgroup/odd\\"$n"
+	mkdir "$group"
+	(echo 0 >"$group/cgroup.procs" && exec /inside load) &
+done
+wait"""
+
+
+def case_metrics(_):
+    """the metrics name a container while it has the vdev, once, whatever groups it makes"""
+    check(not named_in_metrics(), f"already there: {named_in_metrics()}")
+    box = start("box", "--privileged", "--", "sh", "-c", SPREAD, vdevs=["a"])
+    try:
+        infini.wait_until("three processes have the vdev", lambda: stats("a")["clients"] == 3, 120)
+        loaded("a")
+        full = out(["podman", "ps", "--no-trunc", "--format", "{{.ID}}"]).strip()
+        rows = named_in_metrics()
+        check(len(rows) == 1, f"{rows}")
+        row = rows[0]
+        check(row["vdev"] == "a" and row["device"] == "null0", f"{row}")
+        check(row["container"] == full[:12] and row["runtime"] == "libpod", f"{full}: {row}")
+        check(row["cgroup"].endswith(f"/libpod-{full}"), f"{full}: {row}")
+        check(os.path.isdir("/sys/fs/cgroup" + row["cgroup"]), f"no such group: {row}")
+    finally:
+        box.end()
+    idle("a")
+    check(not named_in_metrics(), f"still there: {named_in_metrics()}")
+
+
 def main():
     world = World(sys.argv[1])
     tap = Tap()

@@ -2,6 +2,8 @@
 /* libinfini-admin for tests of what infinid counts: devices and vdevs that a test wrote down. */
 #include "counted.h"
 
+#include <cgroup.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,4 +88,15 @@ int infini_admin_vdev_list(struct infini_admin *admin, infini_admin_vdev_fn fn, 
 	for (unsigned int i = 0; i < counted.nr_vdevs && !err; i++)
 		err = fn(&counted.vdevs[i], arg);
 	return err;
+}
+
+int infini_cgroup_path(uint64_t id, char *path, size_t size, const char **below)
+{
+	const char *group = id && id <= INFINI_VDEV_CLIENT_CGROUPS_MAX ? counted.groups[id - 1] : NULL;
+
+	if (!group)
+		return -ESTALE;
+	snprintf(path, size, "/mnt%s", group);
+	*below = path + strlen("/mnt");
+	return 0;
 }

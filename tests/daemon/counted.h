@@ -10,6 +10,7 @@
 /**
  * struct counted - what there is
  * @err: of every listing
+ * @groups: paths of the control groups 1, 2 and so on; NULL for one that is gone
  */
 struct counted {
 	int err;
@@ -17,6 +18,7 @@ struct counted {
 	unsigned int nr_devices;
 	struct infini_admin_vdev vdevs[COUNTED_MAX];
 	unsigned int nr_vdevs;
+	const char *groups[INFINI_VDEV_CLIENT_CGROUPS_MAX];
 };
 
 extern struct counted counted;

@@ -176,6 +176,81 @@ static void strange_names_are_escaped(void **state)
 	free(text);
 }
 
+#define ID1	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ID2	"fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
+#define CONTAINER	"infini_vdev_container_info{vdev=\"alpha\",device=\"cpu0\",container="
+
+static void set_groups(struct infini_admin_vdev *vdev, const char *const *groups, size_t nr)
+{
+	vdev->nr_client_cgroups = nr;
+	for (size_t i = 0; i < nr; i++) {
+		counted.groups[i] = groups[i];
+		vdev->client_cgroups[i] = i + 1;
+	}
+}
+
+/* What stands in the text about containers, heads left out. */
+static void containers_are(const char *const *groups, size_t nr, const char *want)
+{
+	char *text, *from, *to;
+
+	counted_fill();
+	set_groups(&counted.vdevs[0], groups, nr);
+	text = render(false);
+	from = strstr(text, "# HELP infini_vdev_container ");
+	assert_non_null(from);
+	from = strchr(from, '\n') + 1;
+	to = strstr(from, "# ");
+	assert_non_null(to);
+	*to = '\0';
+	if (strcmp(from, want))
+		fail_msg("containers are\n%sshould be\n%s", from, want);
+	free(text);
+}
+
+static void containers_are_named(void **state)
+{
+	static const char *const groups[] = {
+		"/machine.slice/libpod-" ID1 ".scope",
+		"/", "/system.slice/infinid.service", NULL,
+		"/docker/" ID2,
+	};
+
+	(void)state;
+	containers_are(groups, sizeof(groups) / sizeof(*groups),
+		       CONTAINER "\"0123456789ab\",runtime=\"libpod\","
+		       "cgroup=\"/machine.slice/libpod-" ID1 ".scope\"} 1\n"
+		       CONTAINER "\"fedcba987654\",runtime=\"container\",cgroup=\"/docker/" ID2 "\"} 1\n");
+	containers_are(NULL, 0, "");
+}
+
+/* Whatever a container makes below its own group, it is one container. */
+static void groups_in_a_container_make_no_more_of_it(void **state)
+{
+	const char *groups[INFINI_VDEV_CLIENT_CGROUPS_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < INFINI_VDEV_CLIENT_CGROUPS_MAX; i++)
+		groups[i] = i % 2 ? "/libpod-" ID1 "/odd\"/libpod-" ID2 : "/libpod-" ID1 "/even\n";
+	containers_are(groups, INFINI_VDEV_CLIENT_CGROUPS_MAX,
+		       CONTAINER "\"0123456789ab\",runtime=\"libpod\",cgroup=\"/libpod-" ID1 "\"} 1\n");
+}
+
+static void strange_groups_are_printable_and_bounded(void **state)
+{
+	static char longer[600];
+	const char *groups[] = { "/a\"b\\c\n\377/d\"\n\\-" ID1, longer };
+	char want[1024];
+
+	(void)state;
+	snprintf(longer, sizeof(longer), "/%0400d/libpod-" ID2, 0);
+	snprintf(want, sizeof(want),
+		 CONTAINER "\"0123456789ab\",runtime=\"d\\\"?\\\\\","
+		 "cgroup=\"/a\\\"b\\\\c?\?/d\\\"?\\\\-" ID1 "\"} 1\n"
+		 CONTAINER "\"fedcba987654\",runtime=\"libpod\",cgroup=\"/%0254d\"} 1\n", 0);
+	containers_are(groups, 2, want);
+}
+
 static void number_of_lines_follows_the_number_of_vdevs(void **state)
 {
 	size_t base, one, many;
@@ -412,6 +487,9 @@ int main(void)
 		cmocka_unit_test(prometheus_text_names_values_in_heads),
 		cmocka_unit_test(energy_is_of_devices_that_are_measured),
 		cmocka_unit_test(strange_names_are_escaped),
+		cmocka_unit_test(containers_are_named),
+		cmocka_unit_test(groups_in_a_container_make_no_more_of_it),
+		cmocka_unit_test(strange_groups_are_printable_and_bounded),
 		cmocka_unit_test(number_of_lines_follows_the_number_of_vdevs),
 		cmocka_unit_test(requests_are_answered),
 		cmocka_unit_test(without_the_module_there_is_an_answer),

@@ -24,6 +24,10 @@ int main(void)
 		return 77;
 	}
 	counted_fill();
+	counted.vdevs[0].nr_client_cgroups = 1;
+	counted.vdevs[0].client_cgroups[0] = 1;
+	counted.groups[0] = "/a\"\\b\n\377-"
+			    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 	if (infini_sample_take(&sample, NULL))
 		return 1;
 	infini_metrics_render(&text, &sample, &energy);
