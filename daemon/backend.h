@@ -15,9 +15,16 @@
 #include <stdint.h>
 #include <linux/infini.h>
 
-#define INFINI_BACKEND_ABI	3
+#define INFINI_BACKEND_ABI	4
 #define INFINI_BACKEND_SYMBOL	"infini_backend_ops"
 #define INFINI_PCI_BYTES	16		/* "0000:03:00.0" */
+
+/*
+ * What a worker of a device has to have beside what its class has: it makes machine code of what
+ * clients write, with a compiler that writes files and may run the linker. Its worker gets a
+ * directory of its own for them, and is the first process of a process namespace.
+ */
+#define INFINI_BACKEND_NEEDS_COMPILER	(1U << 0)
 
 /* A device a backend can drive, as probe() reports it. */
 struct infini_backend_device {
@@ -27,6 +34,7 @@ struct infini_backend_device {
 	uint32_t device_class;			/* enum infini_device_class */
 	uint32_t level;				/* enum infini_yield_level */
 	uint32_t slots;
+	uint32_t needs;				/* INFINI_BACKEND_NEEDS_* */
 	uint64_t memory_bytes;			/* total */
 	uint32_t nr_kinds;
 	struct infini_memory_kind kinds[INFINI_MEMORY_KINDS_MAX];
@@ -43,6 +51,7 @@ struct infini_backend_open {
 	const char *pci;			/* and the address with it, which may be "" */
 	uint32_t threads_max;			/* CPU threads this vdev may use; at least 1 */
 	uint32_t segment_us;			/* how long a CPU segment may take, about; at least 1 */
+	const char *scratch;			/* with NEEDS_COMPILER: a directory; else NULL */
 	infini_backend_log_fn log;
 };
 

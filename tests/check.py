@@ -32,6 +32,8 @@ LAYERS = [
      CHROOT + ["make", "-s", "-C", "tests/daemon", "check"], 600),
     ("ggml", "ggml backend, validation and segments",
      CHROOT + ["make", "-s", "-C", "tests/ggml", "check"], 1200),
+    ("opencl", "OpenCL backend on PoCL, refusals and segments",
+     CHROOT + ["make", "-s", "-C", "tests/opencl", "check"], 600),
     ("frontend", "ggml plugin under unmodified llama.cpp",
      CHROOT + ["make", "-s", "-C", "tests/frontend", "check"], 1200),
     ("kunit", "core and objects under User-mode Linux, KASAN and lockdep",
