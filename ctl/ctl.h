@@ -113,6 +113,8 @@ int infini_vdev_lookup(struct infini_ctl *ctl, const char *word, struct infini_a
 /* There is no such thing: say so and name what comes near. */
 int infini_fail_unknown_device(struct infini_ctl *ctl, const char *word);
 int infini_fail_unknown_vdev(struct infini_ctl *ctl, const char *word);
+/* @pools: those there are, between blanks; it is cut up. */
+int infini_fail_unknown_pool(struct infini_ctl *ctl, const char *word, char *pools);
 
 /* near.c */
 /* Letters to change, add, drop or swap to get from @a to @b. */
@@ -167,6 +169,9 @@ bool infini_config_option(struct infini_config_words *words, int option, const c
 int infini_config_parse(struct infini_ctl *ctl, const struct infini_config_words *words,
 			struct infini_admin_vdev_config *config);
 
+/* where.c: "gpu", "any"; see where.h for what it is to a vdev */
+bool infini_device_class_parse(const char *word, uint32_t *device_class);
+
 /* limits.c: those of them about time and tokens, and what a device can promise */
 int infini_limits_parse(struct infini_ctl *ctl, const struct infini_config_words *words,
 			struct infini_admin_vdev_config *config);
@@ -180,15 +185,8 @@ int infini_fail_space(struct infini_ctl *ctl, const char *vdev, const char *devi
 		      const struct infini_admin_vdev *before,
 		      const struct infini_admin_vdev_config *config);
 
-/* vdev-create.c: its steps */
+/* vdev-create.c */
 bool infini_vdev_name_valid(const char *name);
-/* Connect and find where a new vdev goes; @config must say how much memory. */
-int infini_vdev_device(struct infini_ctl *ctl, const char *name, const char *word,
-		       const struct infini_admin_vdev_config *config,
-		       struct infini_admin_device *device);
-int infini_vdev_make(struct infini_ctl *ctl, const char *name,
-		     const struct infini_admin_device *device,
-		     const struct infini_admin_vdev_config *config, uint32_t *id);
 
 /* cdi-list.c */
 /* Runtimes are told that vdev @name is node @id. */

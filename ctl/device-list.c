@@ -28,8 +28,7 @@ static struct json_object *infini_device_list_array(const struct infini_device_l
 		const struct infini_admin_device *device = &list->devices.device[i];
 
 		object = infini_json_device(device);
-		json_object_object_add(object, "hardware",
-				       infini_hardware_json(&list->hardware, device->name));
+		infini_hardware_json_add(&list->hardware, device, object);
 		json_object_array_add(array, object);
 	}
 	return array;
@@ -65,6 +64,7 @@ static int infini_device_list_devices(struct infini_ctl *ctl, const struct infin
 	for (size_t i = 0; i < list->devices.nr; i++) {
 		const struct infini_admin_device *d = &list->devices.device[i];
 		struct json_object *node = infini_hardware_of(&list->hardware, d->name);
+		const char *vendor = infini_hardware_vendor(&list->hardware, d);
 
 		infini_table_cell(&table, "%s", d->name);
 		infini_table_cell(&table, "%u", d->id);
@@ -80,7 +80,7 @@ static int infini_device_list_devices(struct infini_ctl *ctl, const struct infin
 		infini_table_cell(&table, "%s", infini_hardware_utilisation(node).s);
 		infini_table_cell(&table, "%s", infini_hardware_temperature(node).s);
 		infini_table_cell(&table, "%s", infini_hardware_power(node).s);
-		infini_table_cell(&table, "%s", infini_hardware_text(node, "vendor"));
+		infini_table_cell(&table, "%s", vendor ? vendor : "-");
 		infini_table_cell(&table, "%s", d->description);
 	}
 	if (infini_table_print(&table, stdout))
@@ -96,37 +96,55 @@ static const char *infini_node_name(struct json_object *node)
 	return strcmp(model, "-") ? model : infini_hardware_text(node, "pci_id");
 }
 
+static void infini_device_list_node(struct infini_table *table, struct json_object *node)
+{
+	infini_table_cell(table, "%s", infini_hardware_text(node, "node"));
+	infini_table_cell(table, "%s", infini_hardware_text(node, "driver"));
+	infini_table_cell(table, "%s", infini_hardware_text(node, "driver_version"));
+	infini_table_cell(table, "%s", infini_hardware_text(node, "pci"));
+	infini_table_cell(table, "%s", infini_hardware_memory(node).s);
+	infini_table_cell(table, "%s", infini_hardware_utilisation(node).s);
+	infini_table_cell(table, "%s", infini_hardware_temperature(node).s);
+	infini_table_cell(table, "%s", infini_hardware_power(node).s);
+	infini_table_cell(table, "%s", infini_hardware_text(node, "vendor"));
+	infini_table_cell(table, "%s", infini_node_name(node));
+	infini_table_cell(table, "%s", infini_hardware_text(node, "device"));
+	infini_table_cell(table, "%s", infini_hardware_text(node, "why"));
+}
+
+/* One that a backend reports, and that has no node in which the reason stands. */
+static void infini_device_list_found(struct infini_table *table, const struct infini_hardware_found *found)
+{
+	for (int i = 0; i < 3; i++)
+		infini_table_cell(table, "-");
+	infini_table_cell(table, "%s", found->pci ? found->pci : "-");
+	for (int i = 0; i < 6; i++)
+		infini_table_cell(table, "-");
+	infini_table_cell(table, "%s", found->device);
+	infini_table_cell(table, "%s: %s", found->backend, found->why);
+}
+
 static int infini_device_list_nodes(struct infini_ctl *ctl, const struct infini_device_list *list)
 {
 	static const char *const columns[] = {
 		"NODE", "DRIVER", "VERSION", "PCI", ">MEMORY", ">UTIL", ">TEMP", ">POWER", "VENDOR",
 		"NAME", "DEVICE", "WHY NOT",
 	};
+	const struct infini_hardware *hardware = &list->hardware;
 	struct infini_table table = INFINI_TABLE(columns);
-	struct json_object *nodes = list->hardware.nodes, *node;
+	struct infini_hardware_found found;
 
-	if (!nodes)
+	if (!hardware->nodes)
 		return 0;
-	if (!json_object_array_length(nodes)) {
+	for (size_t i = 0; i < json_object_array_length(hardware->nodes); i++)
+		infini_device_list_node(&table, json_object_array_get_idx(hardware->nodes, i));
+	for (size_t i = 0; i < infini_hardware_nr_found(hardware); i++)
+		if (infini_hardware_useless(hardware, i, &found) &&
+		    !infini_hardware_has_node(hardware, found.pci))
+			infini_device_list_found(&table, &found);
+	if (!json_object_array_length(hardware->nodes))
 		puts("no DRM render node or accel node");
-		return 0;
-	}
-	for (size_t i = 0; i < json_object_array_length(nodes); i++) {
-		node = json_object_array_get_idx(nodes, i);
-		infini_table_cell(&table, "%s", infini_hardware_text(node, "node"));
-		infini_table_cell(&table, "%s", infini_hardware_text(node, "driver"));
-		infini_table_cell(&table, "%s", infini_hardware_text(node, "driver_version"));
-		infini_table_cell(&table, "%s", infini_hardware_text(node, "pci"));
-		infini_table_cell(&table, "%s", infini_hardware_memory(node).s);
-		infini_table_cell(&table, "%s", infini_hardware_utilisation(node).s);
-		infini_table_cell(&table, "%s", infini_hardware_temperature(node).s);
-		infini_table_cell(&table, "%s", infini_hardware_power(node).s);
-		infini_table_cell(&table, "%s", infini_hardware_text(node, "vendor"));
-		infini_table_cell(&table, "%s", infini_node_name(node));
-		infini_table_cell(&table, "%s", infini_hardware_text(node, "device"));
-		infini_table_cell(&table, "%s", infini_hardware_text(node, "why"));
-	}
-	if (infini_table_print(&table, stdout))
+	if (table.nr_cells && infini_table_print(&table, stdout))
 		return infini_fail(ctl, INFINI_EXIT_FAILURE, "no memory for the table");
 	return 0;
 }
@@ -208,8 +226,8 @@ const struct infini_command infini_device_list_command = {
 	.name = "device list",
 	.args = "[--all] [--json] [--inventory FILE]",
 	.summary = "List the accelerators that infinid has registered",
-	.help = "  --all             also every GPU and accelerator of this machine that no device stands\n"
-		"                    for, and why\n"
+	.help = "  --all             also every GPU and accelerator of this machine, and what backends\n"
+		"                    report of others, that no device stands for, and why\n"
 		"  --json            print JSON\n"
 		"  --inventory FILE  another file than " INFINI_HARDWARE_PATH ", in which\n"
 		"                    infinid writes what it knows of hardware\n"

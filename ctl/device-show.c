@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* infinictl device show */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "ctl.h"
 #include "hardware.h"
@@ -53,6 +54,23 @@ static void infini_device_show_text(const struct infini_admin_device *d)
 		infini_device_show_kind(&d->kinds[i]);
 }
 
+/* What infinid knows of it beside its hardware. */
+static void infini_device_show_known(const struct infini_hardware *hardware,
+				     const struct infini_admin_device *device)
+{
+	const char *vendor = infini_hardware_vendor(hardware, device);
+	const char *why = infini_hardware_why(hardware, device->name);
+	char *pools = infini_hardware_pools(hardware, device->name);
+
+	if (vendor)
+		printf("vendor       %s\n", vendor);
+	if (pools && *pools)
+		printf("pools        %s\n", pools);
+	if (why)
+		printf("of no use    %s\n", why);
+	free(pools);
+}
+
 static int infini_device_show_print(struct infini_ctl *ctl,
 				    const struct infini_admin_device *device, bool json)
 {
@@ -63,11 +81,11 @@ static int infini_device_show_print(struct infini_ctl *ctl,
 	infini_hardware_load(&hardware, INFINI_HARDWARE_PATH);
 	if (json) {
 		object = infini_json_device(device);
-		json_object_object_add(object, "hardware",
-				       infini_hardware_json(&hardware, device->name));
+		infini_hardware_json_add(&hardware, device, object);
 		status = infini_json_print(ctl, object);
 	} else {
 		infini_device_show_text(device);
+		infini_device_show_known(&hardware, device);
 		infini_device_show_hardware(infini_hardware_of(&hardware, device->name));
 		infini_hardware_note(&hardware);
 	}

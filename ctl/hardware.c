@@ -48,6 +48,9 @@ void infini_hardware_load(struct infini_hardware *hardware, const char *path)
 	if (!hardware->file)
 		return;
 	hardware->nodes = infini_member(hardware->file, "nodes", json_type_array);
+	hardware->devices = infini_member(hardware->file, "devices", json_type_array);
+	hardware->pools = infini_member(hardware->file, "pools", json_type_array);
+	hardware->cpu = infini_member(hardware->file, "cpu", json_type_object);
 	hardware->time_s = json_object_get_int64(infini_member(hardware->file, "time",
 							       json_type_int));
 	if (!hardware->nodes)
@@ -59,6 +62,9 @@ void infini_hardware_free(struct infini_hardware *hardware)
 	json_object_put(hardware->file);
 	hardware->file = NULL;
 	hardware->nodes = NULL;
+	hardware->devices = NULL;
+	hardware->pools = NULL;
+	hardware->cpu = NULL;
 }
 
 void infini_hardware_note(const struct infini_hardware *hardware)
@@ -80,21 +86,107 @@ void infini_hardware_note(const struct infini_hardware *hardware)
 			moment);
 }
 
-struct json_object *infini_hardware_of(const struct infini_hardware *hardware, const char *device)
-{
-	struct json_object *node, *name;
+/* ---- a registered device ---- */
 
-	for (size_t i = 0; hardware->nodes && i < json_object_array_length(hardware->nodes); i++) {
-		node = json_object_array_get_idx(hardware->nodes, i);
-		name = infini_member(node, "device", json_type_string);
-		if (name && !strcmp(json_object_get_string(name), device))
-			return node;
+static const char *infini_text_of(struct json_object *object, const char *key)
+{
+	return json_object_get_string(infini_member(object, key, json_type_string));
+}
+
+/* Of @array the object whose @key is @value. */
+static struct json_object *infini_find(struct json_object *array, const char *key, const char *value)
+{
+	for (size_t i = 0; array && i < json_object_array_length(array); i++) {
+		struct json_object *object = json_object_array_get_idx(array, i);
+		const char *text = infini_text_of(object, key);
+
+		if (text && !strcmp(text, value))
+			return object;
 	}
 	return NULL;
 }
 
-struct json_object *infini_hardware_json(const struct infini_hardware *hardware,
-					 const char *device)
+/* Two devices may stand for one node, which names one of them: both have its address. */
+struct json_object *infini_hardware_of(const struct infini_hardware *hardware, const char *device)
+{
+	struct json_object *node = infini_find(hardware->nodes, "device", device);
+	const char *pci = infini_text_of(infini_find(hardware->devices, "device", device), "pci");
+
+	return node || !pci ? node : infini_find(hardware->nodes, "pci", pci);
+}
+
+/* A device that calls itself as the processor does is the processor. */
+static bool infini_hardware_is_cpu(const struct infini_hardware *hardware,
+				   const struct infini_admin_device *device)
+{
+	const char *model = infini_text_of(hardware->cpu, "model");
+
+	return model && *model && device->device_class == INFINI_CLASS_CPU &&
+	       (strstr(device->description, model) ||
+		!strncmp(device->description, model, sizeof(device->description) - 1));
+}
+
+const char *infini_hardware_vendor(const struct infini_hardware *hardware,
+				   const struct infini_admin_device *device)
+{
+	struct json_object *node = infini_hardware_of(hardware, device->name);
+
+	if (node)
+		return infini_text_of(node, "vendor");
+	return infini_hardware_is_cpu(hardware, device) ? infini_text_of(hardware->cpu, "vendor") : NULL;
+}
+
+bool infini_hardware_has_node(const struct infini_hardware *hardware, const char *pci)
+{
+	return pci && infini_find(hardware->nodes, "pci", pci);
+}
+
+const char *infini_hardware_pci_id(const struct infini_hardware *hardware, const char *device)
+{
+	return infini_text_of(infini_hardware_of(hardware, device), "pci_id");
+}
+
+const char *infini_hardware_why(const struct infini_hardware *hardware, const char *device)
+{
+	return infini_text_of(infini_find(hardware->devices, "device", device), "why");
+}
+
+/* An array of strings as words. */
+static char *infini_words_of(struct json_object *array)
+{
+	char *words = NULL;
+	size_t length;
+	FILE *out = array ? open_memstream(&words, &length) : NULL;
+
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < json_object_array_length(array); i++)
+		fprintf(out, "%s%s", i ? " " : "",
+			json_object_get_string(json_object_array_get_idx(array, i)));
+	fclose(out);
+	return words;
+}
+
+char *infini_hardware_pools(const struct infini_hardware *hardware, const char *device)
+{
+	return infini_words_of(infini_member(infini_find(hardware->devices, "device", device), "pools",
+					     json_type_array));
+}
+
+char *infini_hardware_all_pools(const struct infini_hardware *hardware)
+{
+	return infini_words_of(hardware->pools);
+}
+
+/* ---- its JSON ---- */
+
+static struct json_object *infini_string(const char *text)
+{
+	return text ? json_object_new_string(text) : NULL;
+}
+
+static struct json_object *infini_hardware_json(const struct infini_hardware *hardware,
+						const char *device)
 {
 	struct json_object *node = infini_hardware_of(hardware, device), *copy = NULL;
 
@@ -103,6 +195,41 @@ struct json_object *infini_hardware_json(const struct infini_hardware *hardware,
 	json_object_object_add(copy, "time", json_object_new_int64(hardware->time_s));
 	return copy;
 }
+
+void infini_hardware_json_add(const struct infini_hardware *hardware,
+			      const struct infini_admin_device *device, struct json_object *object)
+{
+	struct json_object *found = infini_find(hardware->devices, "device", device->name);
+
+	json_object_object_add(object, "vendor", infini_string(infini_hardware_vendor(hardware, device)));
+	json_object_object_add(object, "pools",
+			       json_object_get(infini_member(found, "pools", json_type_array)));
+	json_object_object_add(object, "why", infini_string(infini_text_of(found, "why")));
+	json_object_object_add(object, "hardware", infini_hardware_json(hardware, device->name));
+}
+
+/* ---- what backends have found ---- */
+
+size_t infini_hardware_nr_found(const struct infini_hardware *hardware)
+{
+	return hardware->devices ? json_object_array_length(hardware->devices) : 0;
+}
+
+bool infini_hardware_useless(const struct infini_hardware *hardware, size_t i,
+			     struct infini_hardware_found *found)
+{
+	struct json_object *object = json_object_array_get_idx(hardware->devices, i);
+
+	*found = (struct infini_hardware_found){
+		.device = infini_text_of(object, "device"),
+		.backend = infini_text_of(object, "backend"),
+		.pci = infini_text_of(object, "pci"),
+		.why = infini_text_of(object, "why"),
+	};
+	return found->device && found->backend && found->why;
+}
+
+/* ---- a node ---- */
 
 const char *infini_hardware_text(struct json_object *node, const char *key)
 {

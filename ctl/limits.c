@@ -10,13 +10,20 @@
 
 static int infini_class_parse(struct infini_ctl *ctl, const char *word, uint32_t *vdev_class)
 {
+	uint32_t device_class;
+
 	for (uint32_t i = 0; i <= INFINI_VDEV_CLASS_BATCH; i++)
 		if (!strcmp(word, infini_admin_vdev_class_word(i))) {
 			*vdev_class = i;
 			return 0;
 		}
+	if (infini_device_class_parse(word, &device_class))
+		return infini_fail(ctl, INFINI_EXIT_USAGE,
+				   "--class %s: a vdev stays on its device: must be latency, normal or batch",
+				   word);
 	return infini_fail(ctl, INFINI_EXIT_USAGE,
-			   "--class %s: must be latency, normal or batch", word);
+			   "--class %s: must be latency, normal or batch, or for a new vdev a class of devices: gpu, npu, cpu, other or any",
+			   word);
 }
 
 /* "none" is @none; else a part of the device's time, and of nothing there is no part. */

@@ -156,6 +156,19 @@ int infini_fail_unknown_vdev(struct infini_ctl *ctl, const char *word)
 	return status;
 }
 
+int infini_fail_unknown_pool(struct infini_ctl *ctl, const char *word, char *pools)
+{
+	struct infini_names names = { .near_distance = infini_near_bound(word) };
+	char *rest = NULL;
+
+	for (char *name = strtok_r(pools, " ", &rest); name; name = strtok_r(NULL, " ", &rest))
+		infini_names_add(&names, name, word);
+	if (names.nr)
+		return infini_fail_unknown(ctl, "pool", word, &names);
+	return infini_fail(ctl, INFINI_EXIT_FAILURE,
+			   "no pool \"%s\": infinid.conf has no section [pool %s]", word, word);
+}
+
 int infini_device_lookup(struct infini_ctl *ctl, const char *word,
 			 struct infini_admin_device *device)
 {

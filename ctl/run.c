@@ -21,6 +21,7 @@
 
 #include "cdi.h"
 #include "ctl.h"
+#include "where.h"
 
 #define CGROUPS		"/sys/fs/cgroup"
 #define RUNS		"/infini"	/* below it, one group for each command */
@@ -247,24 +248,37 @@ static int infini_run_name(struct infini_ctl *ctl, struct infini_run *run, const
 	return 0;
 }
 
-static int infini_run(struct infini_ctl *ctl, struct infini_run *run, const char *device_word,
-		      struct infini_admin_vdev_config *config)
+/* Its vdev, where @words say. What there is to say goes to standard error: the other is the command's. */
+static int infini_run_vdev(struct infini_ctl *ctl, struct infini_run *run,
+			   const struct infini_where_words *words,
+			   struct infini_admin_vdev_config *config, struct infini_where *where)
 {
-	struct infini_admin_device device;
-	bool cdi;
-	int status = infini_vdev_device(ctl, run->name, device_word, config, &device);
+	int status = infini_where_find(ctl, run->name, words, config, where);
 
-	if (!status && !device.online)
+	if (!status && !infini_where_device(where)->online)
 		status = infini_fail(ctl, INFINI_EXIT_FAILURE,
 				     "device %s is offline: is infinid running? (systemctl start infinid)",
-				     device.name);
+				     infini_where_device(where)->name);
 	if (!status)
 		status = infini_run_enter(ctl, run, &config->cgroup_fd);
 	if (status)
 		return status;
 	config->set |= INFINI_VDEV_SET_CGROUP;
-	status = infini_vdev_make(ctl, run->name, &device, config, &run->id);
+	status = infini_where_make(ctl, run->name, config, where, &run->id);
 	close(config->cgroup_fd);
+	if (!status)
+		infini_where_print(where, "infinictl: placed", stderr);
+	return status;
+}
+
+static int infini_run(struct infini_ctl *ctl, struct infini_run *run,
+		      const struct infini_where_words *words, struct infini_admin_vdev_config *config)
+{
+	struct infini_where where;
+	bool cdi;
+	int status = infini_run_vdev(ctl, run, words, config, &where);
+
+	infini_where_free(&where);
 	if (!status)
 		status = infini_run_words(ctl, run, &cdi);
 	if (!status && cdi)
@@ -299,14 +313,15 @@ static bool infini_run_asks_help(int argc, char **argv)
 static int infini_run_run(struct infini_ctl *ctl, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "device", required_argument, NULL, 'd' },
+		INFINI_WHERE_OPTIONS,
 		{ "name", required_argument, NULL, 'N' },
 		INFINI_CONFIG_OPTIONS,
 		{ 0 }
 	};
 	struct infini_admin_vdev_config config = { 0 };
 	struct infini_config_words words = { 0 };
-	const char *device = NULL, *name = NULL;
+	struct infini_where_words where = { 0 };
+	const char *name = NULL;
 	struct infini_run run = { 0 };
 	int option, ours, status;
 
@@ -316,11 +331,9 @@ static int infini_run_run(struct infini_ctl *ctl, int argc, char **argv)
 	if (ours < 0)
 		return INFINI_EXIT_USAGE;
 	while ((option = infini_options_next(ctl, ours, argv, options)) >= 0) {
-		if (option == 'd')
-			device = optarg;
-		else if (option == 'N')
+		if (option == 'N')
 			name = optarg;
-		else
+		else if (!infini_where_option(&where, option, optarg))
 			infini_config_option(&words, option, optarg);
 	}
 	if (option == INFINI_OPTIONS_FAILED)
@@ -334,7 +347,7 @@ static int infini_run_run(struct infini_ctl *ctl, int argc, char **argv)
 		status = infini_config_parse(ctl, &words, &config);
 	if (!status)
 		status = infini_run_name(ctl, &run, name);
-	return status ? status : infini_run(ctl, &run, device, &config);
+	return status ? status : infini_run(ctl, &run, &where, &config);
 }
 
 const struct infini_command infini_run_command = {
@@ -349,7 +362,7 @@ const struct infini_command infini_run_command = {
 		"  infinictl run --memory 2G -- llama-completion -m model.gguf\n\n"
 		"A command that is no container finds it by INFINI_DEVICE=/dev/infiniN.\n\n"
 		"  --name NAME           of the vdev (default run- and a random number)\n"
-		"  --device DEVICE       where (not needed when there is only one device)\n"
+		INFINI_WHERE_HELP
 		INFINI_CONFIG_HELP,
 	.run = infini_run_run,
 };

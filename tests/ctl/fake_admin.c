@@ -89,8 +89,10 @@ void infini_admin_close(struct infini_admin *admin)
 
 const char *infini_admin_error(const struct infini_admin *admin)
 {
+	const char *sentence = fake.refused ? fake.refusal : fake.sentence;
+
 	(void)admin;
-	return fake.sentence ? fake.sentence : "";
+	return sentence ? sentence : "";
 }
 
 int infini_admin_device_list(struct infini_admin *admin, infini_admin_device_fn fn, void *arg)
@@ -170,11 +172,19 @@ static int fake_change(const char *name, uint32_t id)
 int infini_admin_vdev_create(struct infini_admin *admin, const char *name, const char *device,
 			     const struct infini_admin_vdev_config *config, uint32_t *id)
 {
+	int err = 0;
+
 	(void)admin;
 	fake.config = *config;
+	for (unsigned int i = 0; i < fake.nr_devices; i++)
+		if (!strcmp(fake.devices[i].name, device))
+			err = fake.refuse_err[i];
+	snprintf(fake.tried + strlen(fake.tried), sizeof(fake.tried) - strlen(fake.tried), "%s%s",
+		 *fake.tried ? " " : "", device);
 	snprintf(fake.device, sizeof(fake.device), "%s", device);
 	*id = 3;
-	return fake_change(name, 0);
+	fake.refused = err;
+	return err ? err : fake_change(name, 0);
 }
 
 int infini_admin_vdev_set(struct infini_admin *admin, const char *name, uint32_t id,

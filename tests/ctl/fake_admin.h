@@ -12,6 +12,9 @@
  * @open_err: of infini_admin_open() and infini_admin_events_open()
  * @list_err: of listing and of looking up
  * @change_err: of create, set and delete
+ * @refuse_err: of create on the device at that index
+ * @refusal: the module's words for that
+ * @tried: devices on which a vdev was to be created, between blanks
  * @sentence: the module's words for any of them
  * @events: to be read; then -EAGAIN, and SIGINT is raised, as a person would end it
  * @energy_uj: of cpu0; 0 when nothing measures it
@@ -22,6 +25,10 @@ struct fake_admin {
 	int open_err;
 	int list_err;
 	int change_err;
+	int refuse_err[FAKE_MAX];
+	const char *refusal;
+	bool refused;
+	char tried[FAKE_MAX * INFINI_NAME_MAX];
 	const char *sentence;
 	struct infini_admin_device devices[FAKE_MAX];
 	unsigned int nr_devices;

@@ -149,6 +149,33 @@ static void all_has_nodes_and_reasons(void **state)
 			    "0000:00:0b.0 - - - - - 8086:7d1d - no backend drives it");
 }
 
+#define MORE											\
+	"{ \"time\": 1700000000, \"cpu\": { \"vendor\": \"GenuineIntel\","			\
+	"  \"model\": \"the cpu0 of a test\" }, \"nodes\": [ {"				\
+	"  \"node\": \"/dev/dri/renderD128\", \"pci\": \"0000:03:00.0\", \"vendor\": \"AMD\","	\
+	"  \"device\": null, \"power_uw\": 7000000, \"why\": \"lost\" } ],"			\
+	"  \"devices\": [ { \"device\": \"gpu0\", \"backend\": \"ggml\","			\
+	"  \"pci\": \"0000:03:00.0\", \"why\": \"lost\", \"pools\": [ \"lab\", \"b\" ] },"	\
+	"  { \"device\": \"cl0\", \"backend\": \"opencl\", \"pci\": null,"			\
+	"  \"why\": \"left out\", \"pools\": [] }, { \"device\": 7 } ] }\n"
+
+/* The processor's maker, hardware by its address, and what has no node. */
+static void devices_that_backends_report(void **state)
+{
+	(void)state;
+	put(MORE);
+	daemon_runs();
+	assert_int_equal(list(" --all"), 0);
+	assert_string_equal(err, "");
+	assert_string_equal(row(out, "cpu0"), "cpu0 1 cpu ggml segment online 8G 4G 0 2 1 - - - "
+			    "GenuineIntel the cpu0 of a test");
+	assert_string_equal(row(out, "gpu0"), "gpu0 2 gpu ggml segment online 24G 0 0 0 1 - - 7.0W AMD the "
+			    "gpu0 of a test");
+	assert_string_equal(row(out, "/dev/dri"), "/dev/dri/renderD128 - - 0000:03:00.0 - - - 7.0W AMD - - "
+			    "lost");
+	assert_string_equal(row(out, "- "), "- - - - - - - - - - cl0 opencl: left out");
+}
+
 static void all_without_a_device_has_nodes_all_the_same(void **state)
 {
 	(void)state;
@@ -235,6 +262,17 @@ static void json_has_it_too(void **state)
 	hardware = member(json_object_array_get_idx(array, 1), "hardware");
 	assert_int_equal(json_object_get_int64(member(hardware, "temperature_mc")), 54000);
 	assert_int_equal(json_object_get_int64(member(hardware, "time")), 1700000000);
+	assert_null(member(json_object_array_get_idx(array, 1), "pools"));
+	json_object_put(array);
+	put(MORE);
+	assert_int_equal(list(" --json"), 0);
+	array = json_tokener_parse(out);
+	assert_string_equal(json_object_get_string(member(json_object_array_get_idx(array, 0), "vendor")),
+			    "GenuineIntel");
+	assert_string_equal(json_object_get_string(member(json_object_array_get_idx(array, 1), "pools")),
+			    "[ \"lab\", \"b\" ]");
+	assert_string_equal(json_object_get_string(member(json_object_array_get_idx(array, 1), "why")),
+			    "lost");
 	json_object_put(array);
 }
 
@@ -282,6 +320,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ROW(readings_stand_beside_the_module_s),
 		ROW(all_has_nodes_and_reasons),
+		ROW(devices_that_backends_report),
 		ROW(all_without_a_device_has_nodes_all_the_same),
 		ROW(daemon_that_is_down_is_named_with_the_time),
 		ROW(useless_file_leaves_columns_unknown),
