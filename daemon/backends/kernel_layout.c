@@ -34,8 +34,8 @@ static const char *param_refusal(const struct infini_kernel_program *head,
 	if (p->kind == INFINI_KERNEL_BUFFER) {
 		if (p->index >= head->nr_bindings)
 			return "kernel program: a parameter of a binding that it does not have";
-		if (!p->access || p->access & ~access || p->bytes)
-			return "kernel program: a buffer's access or size is wrong";
+		if (!p->access || p->access & ~access)
+			return "kernel program: a buffer without access, or with an unknown one";
 		return NULL;
 	}
 	if (p->access || (p->kind != INFINI_KERNEL_SCALAR && p->index))
@@ -91,8 +91,12 @@ static const char *argument_refusal(const struct infini_kernel_param *p,
 				    const struct infini_backend_run *run,
 				    const struct kernel_run *out)
 {
-	if (p->kind == INFINI_KERNEL_BUFFER && p->access & ~run->bindings[p->index].access)
-		return "kernel job: a binding lacks the access that the kernel declares";
+	if (p->kind == INFINI_KERNEL_BUFFER) {
+		if (p->access & ~run->bindings[p->index].access)
+			return "kernel job: a binding lacks the access that the kernel declares";
+		if (p->bytes > run->bindings[p->index].buffer->bytes)
+			return "kernel job: a binding is smaller than the kernel declares";
+	}
 	if (p->kind == INFINI_KERNEL_SCALAR &&
 	    (p->index > out->scalars_bytes || p->bytes > out->scalars_bytes - p->index))
 		return "kernel job: a scalar lies outside the arguments";

@@ -36,7 +36,8 @@ enum infini_kernel_param_kind {
  * struct infini_kernel_param - where one parameter of the kernel comes from, in their order
  * @kind: enum infini_kernel_param_kind
  * @index: BUFFER: which binding; SCALAR: where in the bytes behind struct infini_kernel_run; else 0
- * @bytes: SCALAR: 1..INFINI_KERNEL_SCALAR_BYTES_MAX; LOCAL: how much; else 0
+ * @bytes: BUFFER: how many the job's binding must have at least; SCALAR: 1 to
+ *	INFINI_KERNEL_SCALAR_BYTES_MAX; LOCAL: how much; OFFSET: 0
  * @access: BUFFER: INFINI_ACCESS_* that the job's binding must have at least; else 0
  */
 struct infini_kernel_param {
