@@ -30,6 +30,8 @@ LAYERS = [
      600),
     ("daemon", "infinid against a fake channel",
      CHROOT + ["make", "-s", "-C", "tests/daemon", "check"], 600),
+    ("backends", "every backend against the contract of backends",
+     CHROOT + ["make", "-s", "-C", "tests/backends", "check"], 1800),
     ("ggml", "ggml backend, validation and segments",
      CHROOT + ["make", "-s", "-C", "tests/ggml", "check"], 1200),
     ("opencl", "OpenCL backend on PoCL, refusals and segments",
