@@ -17,7 +17,7 @@ OWN = {
     "kmod": r"(core/\w+|\w[\w-]*|linux/infini(_netlink)?)\.h$",
     "lib": r"(linux/infini(_netlink)?|infini/kernel|infini|infini-(admin|kernel)|admin|cdi|cgroup|container|ioctl|printable)\.h$",
     "daemon": r"(infini|infini-admin|linux/infini|infini/null|[a-z_]+)\.h$",
-    "daemon/backends": r"((\.\./)?backend|(ggml|cuda|opencl|kernel)(_\w+)?|infini/(ggml|null|kernel)|"
+    "daemon/backends": r"((\.\./)?backend|(ggml|cuda|opencl|kernel|example)(_\w+)?|infini/(ggml|null|kernel)|"
                        r"linux/infini)\.h$",
     "ctl": r"(infini|infini-admin|linux/infini|[a-z_]+)\.h$",
     "bpf": r"(infini-admin|linux/infini|\w+(\.skel|\.bpf)?)\.h$",

@@ -380,6 +380,8 @@ enum infini_program_format {
 	INFINI_FORMAT_GGML	= 2,	/* uapi/infini/ggml.h */
 	INFINI_FORMAT_OPENCL_C	= 3,	/* uapi/infini/kernel.h */
 	INFINI_FORMAT_PTX	= 4,	/* uapi/infini/kernel.h */
+	/* This and all above: nobody's. For a site's own backend and its own clients. */
+	INFINI_FORMAT_PRIVATE	= 0x40000000,
 };
 
 /**
