@@ -134,6 +134,7 @@ static void device_makes_sense(struct world *world)
 	CHECK(device->level >= INFINI_LEVEL_LAUNCH && device->level <= INFINI_LEVEL_INTERRUPT,
 	      "level %u", device->level);
 	CHECK(device->slots >= 1 && device->slots <= 64, "%u slots", device->slots);
+	CHECK(!(device->needs & ~INFINI_BACKEND_NEEDS_COMPILER), "needs 0x%x", device->needs);
 	CHECK(device->memory_bytes, "no memory");
 	kinds_make_sense(device);
 }
@@ -174,6 +175,8 @@ static void closes_with_all_in_use(struct world *world)
 	job_make(world, &job, from, &world->memories[0]);
 	job_make(world, &other, from, &world->memories[0]);
 	CHECK(job_dispatch(world, &job, YIELD_ALWAYS, 0) >= 0, "it does not run");
+	remark("\"%s\" is dropped at segment %llu", from->name,
+	       (unsigned long long)job.run.segment);
 	/* The worker gives back what it has, programs and buffers in whatever order. */
 	job_drop_buffers(world, &job);
 	job_drop(world, &other);

@@ -91,7 +91,8 @@ static void written_in(struct world *world, const struct memory *memory)
 
 		part = pattern(bytes + 1, i);
 		memcpy(expected + offset, part, bytes);
-		ret = world->ops->write(world->backend, &buffer, offset, part, bytes);
+		ret = finished(world, world->ops->write(world->backend, &buffer, offset, part,
+							bytes));
 		CHECK(!ret, "%s: write: %s", memory->name, strerror(-ret));
 		buffer_get(world, &buffer, 0, found, BIG);
 		CHECK(EQUAL(expected, found, BIG), "%s: %llu bytes written at %llu", memory->name,
@@ -121,8 +122,8 @@ static void filled_in(struct world *world, const struct memory *memory)
 	make(world, memory, BIG, &buffer);
 	for (size_t i = 0; i < NR_RANGES; i++) {
 		memset(expected + ranges[i].offset, (int)(0xf1 + i), ranges[i].bytes);
-		ret = world->ops->fill(world->backend, &buffer, ranges[i].offset,
-				       (uint8_t)(0xf1 + i), ranges[i].bytes);
+		ret = finished(world, world->ops->fill(world->backend, &buffer, ranges[i].offset,
+						       (uint8_t)(0xf1 + i), ranges[i].bytes));
 		CHECK(!ret, "%s: fill: %s", memory->name, strerror(-ret));
 		buffer_get(world, &buffer, 0, found, BIG);
 		CHECK(EQUAL(expected, found, BIG), "%s: %llu bytes filled at %llu", memory->name,
@@ -155,8 +156,8 @@ static void overlapping_in(struct world *world, const struct memory *memory)
 	buffer_put(world, &buffer, 0, expected, BIG);
 	for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
 		memmove(expected + moves[i].to, expected + moves[i].from, moves[i].bytes);
-		ret = world->ops->copy(world->backend, &buffer, moves[i].to, &buffer,
-				       moves[i].from, moves[i].bytes);
+		ret = finished(world, world->ops->copy(world->backend, &buffer, moves[i].to,
+						       &buffer, moves[i].from, moves[i].bytes));
 		CHECK(!ret, "%s: copy: %s", memory->name, strerror(-ret));
 		buffer_get(world, &buffer, 0, found, BIG);
 		CHECK(EQUAL(expected, found, BIG), "%s: %llu bytes from %llu to %llu",
@@ -192,6 +193,7 @@ static void copy_between(struct world *world, const struct memory *to, const str
 		ret = world->ops->copy(world->backend, &dst, at, &src, ranges[i].offset, bytes);
 		CHECK(!ret, "%s to %s: %s", from->name, to->name, strerror(-ret));
 	}
+	CHECK(!finished(world, 0), "%s to %s: it failed late", from->name, to->name);
 	buffer_get(world, &dst, 0, found, BIG);
 	CHECK(EQUAL(expected, found, BIG), "%s to %s", from->name, to->name);
 	buffer_get(world, &src, 0, found, BIG);
@@ -219,8 +221,21 @@ static void copied(struct world *world)
 #define MIXED		8
 #define MIXED_BYTES	70000ULL
 
+/* What was written stays until the backend has finished. */
+struct pending {
+	uint8_t *data[16];
+	uint32_t nr;
+};
+
+static void pending_end(struct world *world, struct pending *pending)
+{
+	CHECK(!finished(world, 0), "an operation failed late");
+	while (pending->nr)
+		free(pending->data[--pending->nr]);
+}
+
 static void mixed_step(struct world *world, struct infini_backend_buffer *buffers,
-		       uint8_t *const *shadows, uint64_t *seed)
+		       uint8_t *const *shadows, struct pending *pending, uint64_t *seed)
 {
 	uint32_t to = next_random(seed) % MIXED, from = next_random(seed) % MIXED;
 	uint64_t at = next_random(seed) % MIXED_BYTES, start = next_random(seed) % MIXED_BYTES;
@@ -234,7 +249,9 @@ static void mixed_step(struct world *world, struct infini_backend_buffer *buffer
 		data = pattern(bytes + 1, *seed);
 		memcpy(shadows[to] + at, data, bytes);
 		ret = world->ops->write(world->backend, &buffers[to], at, data, bytes);
-		free(data);
+		pending->data[pending->nr++] = data;
+		if (pending->nr == sizeof(pending->data) / sizeof(pending->data[0]))
+			pending_end(world, pending);
 		break;
 	case 1:
 		memset(shadows[to] + at, value, bytes);
@@ -252,6 +269,7 @@ static void mixed(struct world *world)
 {
 	struct infini_backend_buffer buffers[MIXED];
 	uint8_t *shadows[MIXED], *found = malloc(MIXED_BYTES);
+	struct pending pending = { .nr = 0 };
 	uint64_t seed = 1;
 
 	world_open(world);
@@ -264,7 +282,8 @@ static void mixed(struct world *world)
 		shadows[i++] = calloc(1, MIXED_BYTES);
 	}
 	for (int i = 0; i < 1000; i++)
-		mixed_step(world, buffers, shadows, &seed);
+		mixed_step(world, buffers, shadows, &pending, &seed);
+	pending_end(world, &pending);
 	for (uint32_t i = 0; i < MIXED; i++) {
 		buffer_get(world, &buffers[i], 0, found, MIXED_BYTES);
 		CHECK(EQUAL(shadows[i], found, MIXED_BYTES), "buffer %u", i);
@@ -344,7 +363,7 @@ static void weights(struct world *world)
 		CHECK(!ret || ret == -EOPNOTSUPP, "%s: write: %d", world->memories[i].name, ret);
 		ret = world->ops->read(world->backend, &buffer, 1, &byte, 1);
 		CHECK(!ret || ret == -EOPNOTSUPP, "%s: read: %d", world->memories[i].name, ret);
-		ret = world->ops->fill(world->backend, &buffer, 0, 0, 4096);
+		ret = finished(world, world->ops->fill(world->backend, &buffer, 0, 0, 4096));
 		CHECK(!ret, "%s: clear: %d", world->memories[i].name, ret);
 		buffer_drop(world, &buffer);
 	}

@@ -44,6 +44,48 @@ static void right(struct world *world)
 	each_program(world, right_with);
 }
 
+/* Inputs, program and outputs of one job: nothing waits in between, and the end is told once. */
+static void in_a_row_with(struct world *world, const struct kit_program *from)
+{
+	const struct memory *shared = &world->memories[world->nr_memories - 1];
+	struct infini_backend_buffer out;
+	struct job job;
+	int ret;
+
+	if (!from->nr_bindings)
+		return;
+	job_make(world, &job, from, &world->memories[0]);
+	CHECK(!buffer_make(world, shared, job.buffers[from->nr_bindings - 1].bytes, &out),
+	      "no shared pages");
+	for (int i = 0; i < 3; i++) {
+		const struct infini_backend_buffer *last = &job.buffers[from->nr_bindings - 1];
+
+		job_reset(world, &job);
+		memset(out.addr, 0xee, out.bytes);
+		for (uint32_t j = 0; j < from->nr_bindings; j++) {
+			ret = world->ops->write(world->backend, &job.buffers[j], 0, job.before[j],
+						from->bindings[j].bytes);
+			CHECK(!ret, "\"%s\", input %u: %s", from->name, j, strerror(-ret));
+		}
+		ret = job_begin(world, &job, YIELD_NEVER, 0);
+		CHECK(!ret, "\"%s\": %s", from->name, strerror(-ret));
+		ret = world->ops->copy(world->backend, &out, 0,
+				       &job.buffers[from->nr_bindings - 1], 0, last->bytes);
+		ret = finished(world, ret);
+		CHECK(!ret, "\"%s\", output: %s", from->name, strerror(-ret));
+		job_is_right(world, &job);
+		CHECK(!memcmp(out.addr, job.after[from->nr_bindings - 1], last->bytes),
+		      "\"%s\": the output is not what the program wrote", from->name);
+	}
+	buffer_drop(world, &out);
+	job_drop(world, &job);
+}
+
+static void in_a_row(struct world *world)
+{
+	each_program(world, in_a_row_with);
+}
+
 /* A client may bind any memory it has; the backend may want another kind, and then says so. */
 static void elsewhere_with(struct world *world, const struct kit_program *from)
 {
@@ -409,6 +451,7 @@ static void no_growth(struct world *world)
 
 const struct row program_rows[] = {
 	{ "programs compute what they should, again and again", right },
+	{ "inputs, program and outputs follow each other at once", in_a_row },
 	{ "programs run on other kinds of memory or refuse them", elsewhere },
 	{ "a program runs on buffers that came after it", other_buffers },
 	{ "too few, too small and forbidden bindings are refused", wrong_bindings },

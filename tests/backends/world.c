@@ -16,6 +16,7 @@
 
 char said[256];
 char *skip_reason;
+const char *scratch_dir;
 
 void said_nothing(void)
 {
@@ -124,6 +125,7 @@ void world_open(struct world *world)
 		.pci = world->device.pci,
 		.threads_max = 1,
 		.segment_us = 1,
+		.scratch = world->device.needs & INFINI_BACKEND_NEEDS_COMPILER ? scratch_dir : NULL,
 		.log = remember,
 	};
 	int ret;
@@ -138,6 +140,14 @@ void world_close(struct world *world)
 {
 	world->ops->close(world->backend);
 	world->backend = NULL;
+}
+
+int finished(struct world *world, int ret)
+{
+	int late = world->ops->finish ? world->ops->finish(world->backend) : 0;
+
+	CHECK(ret != INFINI_BACKEND_LOST && late <= 0, "the device is lost");
+	return ret < 0 ? ret : late ? late : ret;
 }
 
 void world_is_as_before(struct world *world)
@@ -192,12 +202,13 @@ void buffer_drop(struct world *world, struct infini_backend_buffer *buffer)
 void buffer_put(struct world *world, struct infini_backend_buffer *buffer, uint64_t offset,
 		const void *data, uint64_t bytes)
 {
-	int ret = 0;
+	int ret = finished(world, 0);
 
-	if (buffer->type == INFINI_BUFFER_SHARED)
+	if (!ret && buffer->type == INFINI_BUFFER_SHARED)
 		memcpy((uint8_t *)buffer->addr + offset, data, bytes);
-	else
-		ret = world->ops->write(world->backend, buffer, offset, data, bytes);
+	else if (!ret)
+		ret = finished(world, world->ops->write(world->backend, buffer, offset, data,
+							bytes));
 	CHECK(!ret, "write of %llu bytes at %llu: %s", (unsigned long long)bytes,
 	      (unsigned long long)offset, strerror(-ret));
 }
@@ -205,11 +216,11 @@ void buffer_put(struct world *world, struct infini_backend_buffer *buffer, uint6
 void buffer_get(struct world *world, struct infini_backend_buffer *buffer, uint64_t offset,
 		void *data, uint64_t bytes)
 {
-	int ret = 0;
+	int ret = finished(world, 0);
 
-	if (buffer->type == INFINI_BUFFER_SHARED)
+	if (!ret && buffer->type == INFINI_BUFFER_SHARED)
 		memcpy(data, (uint8_t *)buffer->addr + offset, bytes);
-	else
+	else if (!ret)
 		ret = world->ops->read(world->backend, buffer, offset, data, bytes);
 	CHECK(!ret, "read of %llu bytes at %llu: %s", (unsigned long long)bytes,
 	      (unsigned long long)offset, strerror(-ret));
@@ -293,7 +304,7 @@ static bool should_yield(const struct infini_backend_run *run)
 	return asked->yield != YIELD_NEVER;
 }
 
-int job_dispatch(struct world *world, struct job *job, enum yield yield, uint32_t skip)
+int job_begin(struct world *world, struct job *job, enum yield yield, uint32_t skip)
 {
 	struct asked asked = { yield, skip };
 	uint64_t segment = job->run.segment;
@@ -303,8 +314,8 @@ int job_dispatch(struct world *world, struct job *job, enum yield yield, uint32_
 	job->run.yield_ctx = &asked;
 	said_nothing();
 	ret = world->ops->program_run(world->backend, job->program, &job->run);
-	CHECK(ret <= 0 || ret == INFINI_BACKEND_PREEMPTED, "\"%s\" returned %d", job->from->name,
-	      ret);
+	CHECK(ret > -4096 && ret <= INFINI_BACKEND_PREEMPTED, "\"%s\" returned %d",
+	      job->from->name, ret);
 	if (ret == INFINI_BACKEND_PREEMPTED) {
 		job->preemptions++;
 		CHECK(yield != YIELD_NEVER, "\"%s\" stopped, and nobody asked", job->from->name);
@@ -314,6 +325,11 @@ int job_dispatch(struct world *world, struct job *job, enum yield yield, uint32_
 		      (unsigned long long)job->run.segment);
 	}
 	return ret;
+}
+
+int job_dispatch(struct world *world, struct job *job, enum yield yield, uint32_t skip)
+{
+	return finished(world, job_begin(world, job, yield, skip));
 }
 
 int job_run(struct world *world, struct job *job, enum yield yield)

@@ -42,6 +42,8 @@ _Noreturn void skip(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* Remark on a row, printed in front of it. */
 void remark(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* For compilers, as open() is told of it; set before the first case. */
+extern const char *scratch_dir;
 /* What the backend said last; "" when it said nothing since said_nothing(). */
 extern char said[256];
 void said_nothing(void);
@@ -50,6 +52,8 @@ void said_nothing(void);
 void world_load(struct world *world, const char *dir);
 void world_open(struct world *world);
 void world_close(struct world *world);
+/* What an operation of the backend came to when it has ended, as a job that has no other. */
+int finished(struct world *world, int ret);
 /* Everything is given back but what the backend had when it was opened. */
 void world_is_as_before(struct world *world);
 
@@ -98,6 +102,8 @@ void job_make_of(struct world *world, struct job *job, const struct kit_program 
 		 struct infini_backend_program *program, const struct memory *memory);
 /* What the kit puts into them, again. */
 void job_reset(struct world *world, struct job *job);
+/* What the backend returned, before anything was waited for. */
+int job_begin(struct world *world, struct job *job, enum yield yield, uint32_t skip);
 /* One dispatch, from where it stopped. YIELD_ONCE: asked after @skip boundaries. */
 int job_dispatch(struct world *world, struct job *job, enum yield yield, uint32_t skip);
 /* Until it has ended. */
