@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What infinid says of hardware: GPUs without a driver of ours that come and go. TAP."""
+"""What infinid says of hardware: GPUs without a driver of ours that come and go; and where vdevs go that
+name no device. TAP."""
 import json
 import os
 import signal
@@ -109,6 +110,45 @@ def case_device(daemon):
     infini.ctl("vdev", "delete", "a")
 
 
+def placed(name, *words):
+    """Create a vdev that names no device: where it went, and the line that says why."""
+    lines = infini.ctl("vdev", "create", name, *words).splitlines()
+    check(len(lines) == 2 and lines[1].startswith("placed on "), f"{lines}")
+    return infini.vdevs()[name]["device"], lines[1]
+
+
+def case_placement(_):
+    """vdevs go where their description fits: to a pool, to the emptiest, to the fullest"""
+    device, line = placed("one", "--class", "other", "--pool", "second", "--memory", "32M")
+    check(device == "null1" and "null0: not in pool second" in line, line)
+    device, line = placed("two", "--pool", "both", "--memory", "16M")
+    check(device == "null0" and "the emptiest of 2 devices of pool both" in line, line)
+    device, line = placed("three", "--pack", "--memory", "16M")
+    check(device == "null1" and "the fullest of 2" in line, line)
+    status, out, err = infini.ctl_try("vdev", "create", "four", "--class", "gpu", "--memory", "16M")
+    check(status == 1 and not out and "null0: class other" in err and "null1: class other" in err and
+          "none of 2 devices fits: asked for gpu with 16M free" in err, f"{status}, {out!r}, {err!r}")
+    for name in ("one", "two", "three"):
+        infini.ctl("vdev", "delete", name)
+
+
+def case_placement_race(_):
+    """eight at once for room of eight on two devices: each finds its place, the ninth none"""
+    command = [infini.CTL, "vdev", "create", "--memory", "16M", "--class", "any"]
+    makers = [subprocess.Popen([*command, f"racer{i}"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True) for i in range(8)]
+    for maker in makers:
+        out, err = maker.communicate(timeout=60)
+        check(not maker.returncode, f"{out!r}, {err!r}")
+        print(f"# {out.splitlines()[1]}", flush=True)
+    where = sorted(vdev["device"] for vdev in infini.vdevs().values())
+    check(where == ["null0"] * 4 + ["null1"] * 4, f"{where}")
+    status, _, err = infini.ctl_try(*command[1:], "ninth")
+    check(status == 1 and "null0: 0 of 64M free" in err and "null1: 0 of 64M free" in err, err)
+    for i in range(8):
+        infini.ctl("vdev", "delete", f"racer{i}")
+
+
 def case_down(daemon):
     """infinid is stopped: what it knew has a time"""
     daemon.stop()
@@ -123,9 +163,11 @@ def main():
     tap = Tap()
     infini.load_module()
     daemon = infini.Daemon(sys.argv[1], ["null0"], "[backend ggml]\nenabled = no\n"
-                           "[backend null]\nenabled = yes\n")
-    for function in (case_no_gpu, case_come, case_table, case_go_and_come, case_reload,
-                     case_device, case_down):
+                           "[backend null]\nenabled = yes\n"
+                           "[device null0]\nmemory = 64M\n[device null1]\nmemory = 64M\n"
+                           "[pool both]\ndevices = null*\n[pool second]\ndevices = null1\n")
+    for function in (case_no_gpu, case_come, case_table, case_go_and_come, case_placement,
+                     case_placement_race, case_reload, case_device, case_down):
         tap.case(function, daemon)
     infini.unload_module()
     tap.end()
