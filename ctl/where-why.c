@@ -19,6 +19,8 @@ const char *infini_where_noun(const struct infini_where *where, bool many, char 
 		fprintf(out, "%sdevice%s", any ? "" : "other ", many ? "s" : "");
 	else
 		fprintf(out, "%s%s", infini_admin_device_class_word(r->device_class), many ? "s" : "");
+	if (r->backend)
+		fprintf(out, " of backend %.32s", r->backend);
 	if (r->vendor)
 		fprintf(out, " of vendor %.64s", r->vendor);
 	if (r->pool)
@@ -57,6 +59,9 @@ void infini_where_why(const struct infini_where *where,
 		break;
 	case INFINI_PLACEMENT_CLASS:
 		fprintf(out, "class %s", infini_admin_device_class_word(d->device_class));
+		break;
+	case INFINI_PLACEMENT_BACKEND:
+		fprintf(out, "backend %s", d->backend);
 		break;
 	case INFINI_PLACEMENT_VENDOR:
 		fprintf(out, c->vendor ? "vendor %s" : "vendor unknown, described as %s",

@@ -44,6 +44,9 @@ bool infini_where_option(struct infini_where_words *words, int option, const cha
 	case 'd':
 		words->device = word;
 		return true;
+	case 'B':
+		words->backend = word;
+		return true;
 	case 'V':
 		words->vendor = word;
 		return true;
@@ -68,9 +71,10 @@ bool infini_where_option(struct infini_where_words *words, int option, const cha
 
 static const char *infini_where_described(const struct infini_where_words *words)
 {
-	return words->device_class ? "--class" : words->vendor ? "--vendor" :
-	       words->pool ? "--pool" : words->kind ? "--memory-kind" :
-	       words->spread ? "--spread" : words->pack ? "--pack" : NULL;
+	return words->device_class ? "--class" : words->backend ? "--backend" :
+	       words->vendor ? "--vendor" : words->pool ? "--pool" :
+	       words->kind ? "--memory-kind" : words->spread ? "--spread" :
+	       words->pack ? "--pack" : NULL;
 }
 
 static int infini_where_parse(struct infini_ctl *ctl, const struct infini_where_words *words,
@@ -89,6 +93,7 @@ static int infini_where_parse(struct infini_ctl *ctl, const struct infini_where_
 	request->device_class = INFINI_PLACEMENT_ANY_CLASS;
 	if (words->device_class)
 		infini_device_class_parse(words->device_class, &request->device_class);
+	request->backend = words->backend;
 	request->vendor = words->vendor;
 	request->pool = words->pool;
 	request->order = words->pack ? INFINI_PLACEMENT_PACK : INFINI_PLACEMENT_SPREAD;

@@ -13,13 +13,14 @@
 /* The options about it, of "vdev create" and "run". */
 struct infini_where_words {
 	const char *device;
-	const char *device_class, *vendor, *pool, *kind;
+	const char *device_class, *backend, *vendor, *pool, *kind;
 	const char *inventory;
 	bool spread, pack;
 };
 
 #define INFINI_WHERE_OPTIONS						\
 	{ "device", required_argument, NULL, 'd' },			\
+	{ "backend", required_argument, NULL, 'B' },			\
 	{ "vendor", required_argument, NULL, 'V' },			\
 	{ "pool", required_argument, NULL, 'P' },			\
 	{ "memory-kind", required_argument, NULL, 'k' },		\
@@ -31,6 +32,7 @@ struct infini_where_words {
 	"  --device DEVICE       where (not needed when there is only one device), or:\n" \
 	"  --class CLASS         on a device of this class: gpu, npu, cpu, other, any; a second\n" \
 	"                        --class says who goes before whom, see below\n" \
+	"  --backend BACKEND     that this backend drives, for its programs: ggml, opencl\n" \
 	"  --vendor VENDOR       whose vendor has this in its name, or this PCI id: amd, 1002,\n" \
 	"                        1002:744c; where no vendor is known the description is searched\n" \
 	"  --pool POOL           of this pool of infinid.conf\n"	\

@@ -69,6 +69,8 @@ static enum infini_placement_verdict judge(const struct infini_placement_candida
 	if (request->device_class != INFINI_PLACEMENT_ANY_CLASS &&
 	    request->device_class != device->device_class)
 		return INFINI_PLACEMENT_CLASS;
+	if (request->backend && strcmp(request->backend, device->backend))
+		return INFINI_PLACEMENT_BACKEND;
 	if (request->vendor && !vendor_matches(c, request->vendor))
 		return INFINI_PLACEMENT_VENDOR;
 	if (request->pool && !infini_placement_pool_has(c->pools, request->pool))

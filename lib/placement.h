@@ -30,6 +30,7 @@ enum infini_placement_kind {
 enum infini_placement_verdict {
 	INFINI_PLACEMENT_FITS,
 	INFINI_PLACEMENT_CLASS,
+	INFINI_PLACEMENT_BACKEND,
 	INFINI_PLACEMENT_VENDOR,
 	INFINI_PLACEMENT_POOL,
 	INFINI_PLACEMENT_KIND,
@@ -47,6 +48,7 @@ struct infini_placement_request {
 	bool overcommit;
 	uint32_t floor_ppm;
 	uint64_t memory_bytes;
+	const char *backend;		/* which one drives it, and so which programs it takes; NULL: any */
 	const char *vendor;		/* a part of its name, or a PCI id: "1002", "1002:744c"; NULL: any */
 	const char *pool;		/* NULL: any */
 };

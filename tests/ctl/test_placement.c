@@ -116,6 +116,11 @@ static void floors(void)
 	fake.devices[1].slots = 4;
 }
 
+static void opencl(void)
+{
+	snprintf(fake.devices[0].backend, sizeof(fake.devices[0].backend), "opencl");
+}
+
 static void no_device(void)
 {
 	fake.nr_devices = 0;
@@ -183,6 +188,15 @@ static const struct row {
 	{ "a memory kind that is none", CREATE "--memory-kind fast", 2, "",
 	  "infinictl: --memory-kind fast: must be unified or discrete\n", "", NULL },
 
+	{ "a backend", CREATE "--class any --backend opencl", 0,
+	  CREATED("cpu0") "placed on cpu0: the only device of backend opencl with 2G free; gpu0: backend ggml\n",
+	  "", "cpu0", opencl },
+	{ "a backend of no device", CREATE "--backend cuda", 1, "",
+	  "infinictl: cpu0: backend opencl\ninfinictl: gpu0: backend ggml\n"
+	  "infinictl: gpu1: not registered: cuda: the device is lost\n"
+	  "infinictl: cl0: not registered: opencl: left out, as configured\n"
+	  "infinictl: vdev \"c\": none of 2 devices fits: asked for device of backend cuda with 2G free\n", "",
+	  opencl },
 	{ "a vendor of a node", CREATE "--vendor amd", 0,
 	  CREATED("gpu0") "placed on gpu0: the only device of vendor amd with 2G free; cpu0: vendor "
 	  "GenuineIntel\n", "", "gpu0", NULL },

@@ -26,7 +26,7 @@ struct machine_device {
 	uint32_t memory, promised, floors, vdevs;
 	uint32_t slots;			/* 0: one */
 	bool offline, unified;
-	const char *vendor, *pci_id, *pools, *description;
+	const char *vendor, *pci_id, *pools, *description, *backend;
 };
 
 /* What each request meets unless a row has its own. */
@@ -76,6 +76,13 @@ static const struct row {
 	{ "overcommitted before",
 	  EMPTIEST_FIRST(.device_class = ANY, .memory_bytes = 1),
 	  .machine = { { .name = "a", .memory = 4, .promised = 9 } }, .want = "| a:memory" },
+
+	{ "a backend", EMPTIEST_FIRST(.device_class = CPU, .memory_bytes = 1, .backend = "ggml"),
+	  .machine = { { .name = "cl0", .memory = 64, .backend = "opencl" }, { .name = "cpu0", .memory = 8 },
+		       { .name = "cl1", .memory = 64, .backend = "opencl", .device_class = GPU } },
+	  .want = "cpu0=12 | cl0:backend cl1:class" },
+	{ "part of a backend's name", EMPTIEST_FIRST(.device_class = ANY, .memory_bytes = 1, .backend = "gg"),
+	  .machine = { { .name = "cpu0", .memory = 8 } }, .want = "| cpu0:backend" },
 
 	{ "a vendor by a part of its name", EMPTIEST_FIRST(.device_class = ANY, .memory_bytes = 1,
 							    .vendor = "nvidia"),
@@ -168,6 +175,7 @@ static void take(const struct machine_device *from, struct infini_admin_device *
 {
 	memset(device, 0, sizeof(*device));
 	snprintf(device->name, sizeof(device->name), "%s", from->name);
+	snprintf(device->backend, sizeof(device->backend), "%s", from->backend ? from->backend : "ggml");
 	snprintf(device->description, sizeof(device->description), "%s",
 		 from->description ? from->description : "a test's");
 	device->device_class = from->device_class;
@@ -188,7 +196,8 @@ static void take(const struct machine_device *from, struct infini_admin_device *
 static void tell(const struct infini_placement_candidate *c, size_t nr, size_t fit, char *text, size_t size)
 {
 	static const char *const why[] = {
-		[INFINI_PLACEMENT_CLASS] = "class", [INFINI_PLACEMENT_VENDOR] = "vendor",
+		[INFINI_PLACEMENT_CLASS] = "class", [INFINI_PLACEMENT_BACKEND] = "backend",
+		[INFINI_PLACEMENT_VENDOR] = "vendor",
 		[INFINI_PLACEMENT_POOL] = "pool", [INFINI_PLACEMENT_KIND] = "kind",
 		[INFINI_PLACEMENT_OFFLINE] = "offline", [INFINI_PLACEMENT_SLOT] = "slot",
 		[INFINI_PLACEMENT_FLOOR] = "floor", [INFINI_PLACEMENT_MEMORY] = "memory",
