@@ -61,7 +61,7 @@ static void one_boundary(struct world *world)
 	world_close(world);
 }
 
-/* The same program on other buffers, in between. */
+/* The same program on other buffers, in between, and further. */
 static void same_program_between(struct world *world)
 {
 	const struct kit_program *from = cuttable(world);
@@ -70,9 +70,9 @@ static void same_program_between(struct world *world)
 	world_open(world);
 	job_make(world, &first, from, &world->memories[0]);
 	job_make_of(world, &second, from, first.program, &world->memories[0]);
-	CHECK(job_dispatch(world, &first, YIELD_ONCE, 3) == INFINI_BACKEND_PREEMPTED,
+	CHECK(job_dispatch(world, &first, YIELD_ONCE, 1) == INFINI_BACKEND_PREEMPTED,
 	      "it does not stop");
-	CHECK(job_dispatch(world, &second, YIELD_ONCE, 1) == INFINI_BACKEND_PREEMPTED,
+	CHECK(job_dispatch(world, &second, YIELD_ONCE, 5) == INFINI_BACKEND_PREEMPTED,
 	      "it does not stop on other buffers");
 	CHECK(!job_run(world, &first, YIELD_NEVER), "it does not go on");
 	CHECK(!job_run(world, &second, YIELD_NEVER), "it does not go on, on other buffers");
