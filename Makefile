@@ -6,6 +6,7 @@
 #	make try	CMD='...' in a virtual machine that has Infini up
 #	make check	runs the tests
 #	make shares	measures what the scheduler promises
+#	make fuzz	feeds what reads strangers' bytes with wrong ones
 #	make soak-containers	kills containers under load, 100 times
 #	make bench-core	counts what a job costs the scheduler, with 10^2 to 10^6 queues
 #	make bench-trace	counts what watching with the BPF tools costs a tenant, in QEMU
@@ -18,6 +19,7 @@
 #	V=1		show commands
 #	LAYER=name	make check: only this layer (make check LAYER=help lists them)
 #	CMD='...'	make try: shell commands ($$ for $)
+#	SECONDS=N	make fuzz: how long for each target
 #	CASES="..."	make shares: only these cases (tests/shares/run --help)
 #	MODEL=...	make demo: stories (default), smollm2, or a path to a GGUF
 #	HOST=1		the running system instead of the virtual machine
@@ -87,6 +89,10 @@ shares: user
 soak-containers: all
 	$(Q)tests/containers/soak
 
+# SECONDS=600: as long for each target, going on where the last run ended.
+fuzz: ready
+	$(Q)tests/fuzz/run $(if $(SECONDS),--seconds "$(SECONDS)")
+
 bench-core:
 	$(Q)$(MAKE) -s -C tests/core bench
 
@@ -117,4 +123,4 @@ help:
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo try check shares soak-containers bench-core bench-trace install help clean
+.PHONY: all ready module user user-parts demo try check shares fuzz soak-containers bench-core bench-trace install help clean

@@ -38,6 +38,7 @@ LAYERS = [
      CHROOT + ["make", "-s", "-C", "tests/opencl", "check"], 600),
     ("cuda", "CUDA backend on a driver that needs no GPU",
      CHROOT + ["make", "-s", "-C", "tests/cuda", "check"], 600),
+    ("fuzz", "what reads bytes of strangers, from a fixed seed", ["tests/fuzz/run"], 600),
     ("frontend", "ggml plugin under unmodified llama.cpp",
      CHROOT + ["make", "-s", "-C", "tests/frontend", "check"], 1200),
     ("kunit", "core and objects under User-mode Linux, KASAN and lockdep",

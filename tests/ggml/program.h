@@ -51,6 +51,11 @@ int program_run(struct infini_backend *backend, struct infini_backend_program *l
 int program_try(struct infini_backend *backend, const struct program *program,
 		struct arena *arena);
 
+/* One length becomes another in all tensors at once: a sound program of another size, often. */
+void program_resize(struct program *program, uint64_t *seed);
+/* Up to three fields, shapes or strides become something else. */
+void program_change(const struct program *program, uint64_t *seed);
+
 /* A number that depends on @seed alone; advances it. */
 uint32_t next_random(uint64_t *seed);
 
