@@ -15,7 +15,7 @@ OWN = {
     "uapi/infini": r"$^",
     "kmod/core": r"(port|tree|level|sched|job|hist|bucket|limits|stream)\.h$",
     "kmod": r"(core/\w+|\w[\w-]*|linux/infini(_netlink)?)\.h$",
-    "lib": r"(linux/infini(_netlink)?|infini/kernel|infini|infini-(admin|kernel)|admin|cdi|cgroup|container|ioctl|printable)\.h$",
+    "lib": r"(linux/infini(_netlink)?|infini/kernel|infini|infini-(admin|kernel)|admin|cdi|cgroup|container|ioctl|placement|printable)\.h$",
     "daemon": r"(infini|infini-admin|linux/infini|infini/null|[a-z_]+)\.h$",
     "daemon/backends": r"((\.\./)?backend|(ggml|cuda|opencl|kernel|example)(_\w+)?|infini/(ggml|null|kernel)|"
                        r"linux/infini)\.h$",
