@@ -215,6 +215,15 @@ static void parse_dir(struct parser *p, const char *key, const char *value, char
 		snprintf(out, PATH_MAX, "%s", value);
 }
 
+static void parse_library(struct parser *p, const char *key, const char *value, char *out)
+{
+	if (value[0] != '/' || strlen(value) >= INFINI_CONFIG_LIBRARY_BYTES)
+		report(p, p->line, "%s = \"%s\": must be an absolute path of at most %d bytes", key,
+		       value, INFINI_CONFIG_LIBRARY_BYTES - 1);
+	else
+		strcpy(out, value);
+}
+
 static void parse_socket(struct parser *p, const char *key, const char *value, char *out)
 {
 	if (value[0] != '/' || strlen(value) >= INFINI_CONFIG_SOCKET_BYTES)
@@ -350,8 +359,11 @@ static void set_backend(struct parser *p, const char *section, const char *name,
 		parse_bool(p, key, value, &backend->enabled);
 	} else if (!strcmp(key, "devices")) {
 		parse_patterns(p, key, value, backend->devices);
+	} else if (!strcmp(key, "library") && !strcmp(name, "cuda")) {
+		parse_library(p, key, value, backend->library);
 	} else {
-		unknown_key(p, section, key, "enabled devices");
+		unknown_key(p, section, key, strcmp(name, "cuda") ? "enabled devices" :
+			    "enabled devices library");
 	}
 }
 
@@ -683,6 +695,14 @@ static bool matches(const char *patterns, const char *name)
 			return true;
 	}
 	return false;
+}
+
+void infini_config_tell_backend(const struct infini_config *config, const char *name)
+{
+	const struct infini_config_backend *backend = infini_config_backend_find(config, name);
+
+	if (backend && backend->library[0])
+		setenv("INFINI_CUDA_LIBRARY", backend->library, 1);
 }
 
 bool infini_config_device_allowed(const struct infini_config_backend *backend, const char *name)

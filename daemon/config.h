@@ -22,6 +22,7 @@
 #define INFINI_CONFIG_SEGMENT_MAX_US	1000000
 #define INFINI_CONFIG_IDLE_MAX_S	86400
 #define INFINI_CONFIG_LEDGER_MAX_S	3600
+#define INFINI_CONFIG_LIBRARY_BYTES	256
 #define INFINI_CONFIG_PCI_BYTES		16
 #define INFINI_CONFIG_CURRENCY_BYTES	8
 #define INFINI_CONFIG_SOCKET_BYTES	108	/* what fits into struct sockaddr_un */
@@ -30,6 +31,7 @@ struct infini_config_backend {
 	char name[INFINI_NAME_MAX];
 	bool enabled;
 	char devices[INFINI_CONFIG_DEVICES_BYTES];	/* shell patterns between blanks; "": all */
+	char library[INFINI_CONFIG_LIBRARY_BYTES];	/* cuda: of the driver, or "" */
 };
 
 struct infini_config_device {
@@ -99,6 +101,9 @@ const struct infini_config_backend *
 infini_config_backend_find(const struct infini_config *config, const char *name);
 const struct infini_config_device *
 infini_config_device_find(const struct infini_config *config, const char *name);
+
+/* Tell the backend @name, in this process, what is configured for it alone: by its environment. */
+void infini_config_tell_backend(const struct infini_config *config, const char *name);
 
 /* Whether @backend is to offer the device @name. */
 bool infini_config_device_allowed(const struct infini_config_backend *backend, const char *name);

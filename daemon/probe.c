@@ -42,6 +42,7 @@ static int probe_backend(const struct infini_config *config, const char *backend
 	char why[512];
 	int ret;
 
+	infini_config_tell_backend(config, backend);
 	ret = infini_backend_load(config->backend_dir, backend, &ops, why, sizeof(why));
 	if (ret) {
 		infini_warn("%s", why);

@@ -99,6 +99,7 @@ static int open_backend(const struct infini_worker *worker, const struct infini_
 	char why[512];
 	int ret;
 
+	infini_config_tell_backend(worker->config, worker->backend);
 	ret = infini_backend_load(worker->config->backend_dir, worker->backend, ops, why,
 				  sizeof(why));
 	if (ret) {

@@ -100,6 +100,8 @@ static void full_file_is_understood(void **state)
 			      "slots = 2\n"
 			      "[device vulkan0]\n"
 			      "pci = 0000:03:00.0\n"
+			      "[backend cuda]\n"
+			      "library = /opt/libcuda.so.1\n"
 			      "[pool lab]\n"
 			      "devices = cpu0 vulkan[01], remote*\n"
 			      "[cdi]\n"
@@ -124,6 +126,12 @@ static void full_file_is_understood(void **state)
 	assert_int_equal(config.metrics_port, 9464);
 	assert_true(infini_config_backend_find(&config, "null")->enabled);
 	assert_false(infini_config_backend_find(&config, "ggml")->enabled);
+	assert_false(infini_config_backend_find(&config, "cuda")->enabled);
+	infini_config_tell_backend(&config, "ggml");
+	assert_null(getenv("INFINI_CUDA_LIBRARY"));
+	infini_config_tell_backend(&config, "cuda");
+	assert_string_equal(getenv("INFINI_CUDA_LIBRARY"), "/opt/libcuda.so.1");
+	unsetenv("INFINI_CUDA_LIBRARY");
 	assert_int_equal(infini_config_device_find(&config, "cpu0")->memory_bytes, 6ULL << 30);
 	assert_int_equal(infini_config_device_find(&config, "cpu0")->slots, 2);
 	assert_null(infini_config_device_find(&config, "cpu1"));
@@ -226,6 +234,10 @@ static const struct {
 	  "idle_exit_s log_level backend_dir run_dir ledger ledger_interval_s metrics_socket metrics_port\n" },
 	{ "an unknown key of a backend", "[backend null]\nspeed = 1\n",
 	  ":2: [backend null] has no key \"speed\"; it knows: enabled devices\n" },
+	{ "a driver of a backend that has none", "[backend null]\nlibrary = /opt/x.so\n",
+	  ":2: [backend null] has no key \"library\"; it knows: enabled devices\n" },
+	{ "a relative driver", "[backend cuda]\nlibrary = libcuda.so\n",
+	  ":2: library = \"libcuda.so\": must be an absolute path of at most 255 bytes\n" },
 	{ "an unknown key of a device", "[device cpu0]\nsize = 1\n",
 	  ":2: [device cpu0] has no key \"size\"; it knows: memory slots pci\n" },
 	{ "an unknown key of a pool", "[pool lab]\nmembers = cpu0\n",
