@@ -15,15 +15,15 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#define VDEVS_MAX	16		/* of one group; "infinictl run" makes one */
+#define VDEVS_AT_ONCE	16		/* "infinictl run" makes one */
 
-/* One group that was seen empty, and the vdevs that are bound to it. */
+/* One group that was seen empty, and vdevs that are bound to it. */
 struct group {
 	int fd;
 	uint64_t id;
 	const char *name;
 	unsigned int nr_vdevs;
-	uint32_t vdevs[VDEVS_MAX];
+	uint32_t vdevs[VDEVS_AT_ONCE];
 };
 
 int infini_lifetime_open(struct infini_lifetime *lifetime, const char *root)
@@ -80,7 +80,7 @@ static int collect(const struct infini_admin_vdev *vdev, void *arg)
 {
 	struct group *group = arg;
 
-	if (vdev->cgroup_id == group->id && group->nr_vdevs < VDEVS_MAX)
+	if (vdev->cgroup_id == group->id && group->nr_vdevs < VDEVS_AT_ONCE)
 		group->vdevs[group->nr_vdevs++] = vdev->id;
 	return 0;
 }
@@ -129,15 +129,18 @@ static bool remove_tree(int parent, const char *name)
 static bool end_if_empty(struct infini_admin *admin, int root, struct group *group)
 {
 	struct stat status;
-	int ret;
 
 	if (populated(group->fd) || fstat(group->fd, &status))
 		return false;
 	group->id = status.st_ino;
-	ret = infini_admin_vdev_list(admin, collect, group);
-	if (ret || populated(group->fd))
-		return false;
-	return !delete_vdevs(group, admin) && remove_tree(root, group->name);
+	/* The group goes last: who looks again finds by it what is left. */
+	do {
+		group->nr_vdevs = 0;
+		if (infini_admin_vdev_list(admin, collect, group) || populated(group->fd) ||
+		    delete_vdevs(group, admin))
+			return false;
+	} while (group->nr_vdevs == VDEVS_AT_ONCE);
+	return remove_tree(root, group->name);
 }
 
 static void look(const struct infini_lifetime *lifetime, struct infini_admin *admin, int root,

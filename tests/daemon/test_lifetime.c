@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define VDEVS	4
+#define VDEVS		40
 
 /* What the module has: a vdev's place is its id; 0: there is none. */
 static struct {
@@ -169,6 +169,21 @@ static void an_empty_group_takes_its_vdev_along(void **state)
 	assert_int_equal(module.cgroups[3], 4711);
 }
 
+/* A command may have made more, and bound them to its group. */
+static void an_empty_group_takes_many_vdevs_along(void **state)
+{
+	(void)state;
+	group("run-1", "populated 0\nfrozen 0\n", 1);
+	for (uint32_t id = 2; id < VDEVS - 1; id++)
+		module.cgroups[id] = module.cgroups[1];
+	module.cgroups[VDEVS - 1] = 4711;
+	look();
+	assert_int_equal(module.nr_deletes, VDEVS - 2);
+	for (uint32_t id = 1; id < VDEVS - 1; id++)
+		assert_int_equal(module.cgroups[id], 0);
+	assert_int_equal(module.cgroups[VDEVS - 1], 4711);
+}
+
 static void a_group_that_is_gone_is_not_watched(void **state)
 {
 	unsigned int before = watches();
@@ -269,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(an_empty_group_takes_its_vdev_along),
+		CASE(an_empty_group_takes_many_vdevs_along),
 		CASE(a_group_that_is_gone_is_not_watched),
 		CASE(a_group_at_work_costs_no_listing),
 		CASE(a_group_that_fills_meanwhile_stays),
