@@ -202,6 +202,13 @@ int infini_cgroup_open(struct infini_ctl *ctl, const char *word, int *fd);
 /* To people: its path and id, or that it is gone. */
 void infini_cgroup_text(uint64_t id, char *text, size_t size);
 
+/* run-words.c */
+/*
+ * The command @argv, ended by NULL, as it is run: "{}" and "{cgroup}" in place, and for "podman run" the
+ * vdev and its group. *@cdi: it names the vdev as container runtimes do. NULL without memory.
+ */
+char **infini_run_words(char **argv, const char *name, const char *group, bool *cdi);
+
 /* uuid.c */
 #define INFINI_UUID_TEXT	37
 int infini_uuid_parse(struct infini_ctl *ctl, const char *word, uint8_t *uuid);

@@ -33,13 +33,12 @@
  * struct infini_run - one command
  * @id: of its vdev
  * @group: path of its control group below CGROUPS
- * @argc: words of @argv, NULL behind them
+ * @argv: the command, NULL behind it
  */
 struct infini_run {
 	char name[INFINI_NAME_MAX];
 	uint32_t id;
 	char group[NAME_MAX];
-	int argc;
 	char **argv;
 };
 
@@ -113,91 +112,6 @@ static int infini_run_enter(struct infini_ctl *ctl, struct infini_run *run, int 
 }
 
 /* ---- the command --------------------------------------------------------------------- */
-
-static const char *infini_run_base(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-/* @text with every "{}" and "{cgroup}" in place; the text itself when there is none. */
-static char *infini_run_expand(const struct infini_run *run, char *text)
-{
-	char *expanded = NULL;
-	size_t length;
-	FILE *out;
-
-	if (!strstr(text, "{}") && !strstr(text, "{cgroup}"))
-		return text;
-	out = open_memstream(&expanded, &length);
-	if (!out)
-		return NULL;
-	while (*text) {
-		if (!strncmp(text, "{}", 2)) {
-			fprintf(out, INFINI_CDI_KIND "=%s", run->name);
-			text += 2;
-		} else if (!strncmp(text, "{cgroup}", 8)) {
-			fputs(run->group, out);
-			text += 8;
-		} else {
-			putc(*text++, out);
-		}
-	}
-	return fclose(out) ? NULL : expanded;
-}
-
-/* Where "podman run" has its "run"; 0 when it is something else or says itself where the vdev goes. */
-static int infini_run_podman(const struct infini_run *run)
-{
-	int at = 1;
-
-	if (strcmp(infini_run_base(run->argv[0]), "podman"))
-		return 0;
-	for (int i = 1; i < run->argc; i++)
-		if (strstr(run->argv[i], "{}"))
-			return 0;
-	/* Past options, with a value each perhaps, and the word of "podman container run". */
-	while (at < run->argc && strcmp(run->argv[at], "run")) {
-		if (run->argv[at][0] != '-' && run->argv[at - 1][0] != '-' &&
-		    strcmp(run->argv[at], "container"))
-			return 0;
-		at++;
-	}
-	return at < run->argc ? at : 0;
-}
-
-/*
- * podman is told to put the container and its monitor below the group it is in: elsewhere they
- * would outlive it.
- */
-static int infini_run_words(struct infini_ctl *ctl, struct infini_run *run, bool *cdi)
-{
-	char **words = calloc(run->argc + 4, sizeof(*words));
-	int podman = infini_run_podman(run);
-	int nr = 0;
-
-	*cdi = podman;
-	for (int i = 0; words && i < run->argc; i++) {
-		*cdi |= strstr(run->argv[i], "{}") != NULL;
-		words[nr] = infini_run_expand(run, run->argv[i]);
-		if (!words[nr++])
-			words = NULL;
-		if (words && podman && i == podman) {
-			char device[] = "--device={}";
-
-			words[nr++] = "--cgroups=split";
-			words[nr] = infini_run_expand(run, device);
-			if (!words[nr++])
-				words = NULL;
-		}
-	}
-	if (!words)
-		return infini_fail(ctl, INFINI_EXIT_FAILURE, "no memory for the command");
-	run->argv = words;
-	run->argc = nr;
-	return 0;
-}
 
 /* infinid has heard of the vdev as soon as we have, or almost. */
 static int infini_run_wait_spec(struct infini_ctl *ctl, const struct infini_run *run)
@@ -279,8 +193,11 @@ static int infini_run(struct infini_ctl *ctl, struct infini_run *run,
 	int status = infini_run_vdev(ctl, run, words, config, &where);
 
 	infini_where_free(&where);
-	if (!status)
-		status = infini_run_words(ctl, run, &cdi);
+	if (!status) {
+		run->argv = infini_run_words(run->argv, run->name, run->group, &cdi);
+		if (!run->argv)
+			status = infini_fail(ctl, INFINI_EXIT_FAILURE, "no memory for the command");
+	}
 	if (!status && cdi)
 		status = infini_run_wait_spec(ctl, run);
 	if (status)
@@ -296,9 +213,8 @@ static int infini_run_split(struct infini_ctl *ctl, struct infini_run *run, int 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--"))
 			continue;
-		run->argc = argc - i - 1;
 		run->argv = argv + i + 1;
-		if (run->argc)
+		if (*run->argv)
 			return i;
 	}
 	infini_fail(ctl, INFINI_EXIT_USAGE, "run: write the command behind \"--\": see infinictl help run");
