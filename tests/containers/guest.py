@@ -279,9 +279,11 @@ def rounds(number):
     """@number times: kill somebody, and the vdev is as before."""
     kinds = (("init",), ("conmon",), ("podman",), ("podman", "conmon"),
              ("podman", "conmon", "init"))
-    for number in range(number):
-        killed(kinds[number % len(kinds)])
+    for done in range(number):
+        killed(kinds[done % len(kinds)])
         check(infini.vdevs()["a"]["stats"]["memory_used_bytes"] == 0, "memory is left")
+        if not (done + 1) % 10:
+            print(f"# {done + 1} kills, nothing left", flush=True)
 
 
 def case_killed(_):
@@ -298,7 +300,7 @@ def on_demand(*words, **more):
     return podman(*words, before=(infini.CTL, *ON_DEMAND, "podman"), **more)
 
 
-def ended(name="job", seconds=60):
+def ended(name="job", seconds=runtime.PATIENCE_S):
     infini.wait_until(f"vdev {name} is removed", lambda: name not in infini.vdevs() and
                       name not in runtime.groups(), seconds)
 
@@ -313,10 +315,10 @@ def case_run_plain(_):
     vdev = json.loads(shown)
     check(first == "vdev job" and second == f"/dev/infini{vdev['id']}", f"{first} {second}")
     check(vdev["weight"] == 7 and vdev["class"] == "batch", shown)
-    ended(seconds=20)
+    ended()
     status, _, err = run([infini.CTL, *ON_DEMAND, "/nonexistent"])
     check(status == 127 and "/nonexistent" in err, f"status {status}: {err}")
-    ended(seconds=20)
+    ended()
 
 
 def case_run_podman(_):
@@ -330,6 +332,14 @@ def case_run_podman(_):
             check(lines[-1] == "EACCES", f"{name}: root on the host: {lines}")
         finally:
             box.end()
+        ended()
+
+
+def case_run_says_where(_):
+    """infinictl run -- podman run with {} of the user's own: in the group all the same"""
+    for words in (("--device", "{}"), ("--device", "{}", "--cgroup-parent", "{cgroup}")):
+        text = out(on_demand(*words, "--", "/inside", "vdev"))
+        check(text.strip() == "vdev job", f"{words}: {text}")
         ended()
 
 
@@ -359,7 +369,7 @@ def case_run_ends_without_infinid(world):
     job.wait()
     check("job" in infini.vdevs(), "who removed it?")
     world.daemon.start()
-    ended(seconds=20)
+    ended()
 
 
 # ---- containerd ----
@@ -418,6 +428,47 @@ def case_rootless(world):
                          vdevs=[vdev], image=runtime.USER_IMAGE)
         text = out(user + command, cwd="/tmp/home")
         check(text.strip() == want, f"vdev {vdev}: {text}")
+
+
+# ---- no runtime at all ----
+
+def unshared(vdev, *options, node_of=None):
+    """What /inside finds at /dev/infini that unshare(1) made a vdev's node, and which processes it sees."""
+    script = (f'mount --bind {node(node_of or vdev)} /dev/infini && '
+              f'{runtime.INSIDE} open /dev/infini {node(vdev)} && '
+              f'{runtime.INSIDE} vdev && echo $$')
+    return ["unshare", "--mount", *options, "sh", "-c", script]
+
+
+def case_unshare(_):
+    """unshare: a vdev's node bound over /dev/infini in a mount, PID and user namespace"""
+    lines = out(unshared("a")).splitlines()
+    check(lines[:3] == ["/dev/infini vdev a", f"{node('a')} vdev a", "vdev a"], f"{lines}")
+    lines = out(unshared("a", "--pid", "--fork", "--mount-proc", "--net")).splitlines()
+    check(lines == ["/dev/infini vdev a", f"{node('a')} vdev a", "vdev a", "1"], f"{lines}")
+    lines = out([runtime.INSIDE, "open", "/dev/infini"]).splitlines()
+    check(lines == ["/dev/infini control"], f"the host's own node is another: {lines}")
+    user = ("setpriv", "--reuid", str(runtime.USER), "--regid", str(runtime.USER),
+            "--clear-groups", "--")
+    mapped = ("--user", "--map-root-user", "--pid", "--fork")
+    lines = out([*user, *unshared("user", *mapped)]).splitlines()
+    check(lines == ["/dev/infini vdev user", f"{node('user')} vdev user", "vdev user", "1"],
+          f"its owner: {lines}")
+    lines = out([*user, *unshared("a", *mapped, node_of="user")]).splitlines()
+    check(lines[:2] == ["/dev/infini vdev user", f"{node('a')} EACCES"], f"another's: {lines}")
+    lines = out([*user, *unshared("a", *mapped)]).splitlines()
+    check(lines == ["/dev/infini EACCES", f"{node('a')} EACCES", "EACCES", "1"],
+          f"bound over it: {lines}")
+    os.makedirs("/sys/fs/cgroup/elsewhere", exist_ok=True)
+    infini.ctl("vdev", "set", "user", "--cgroup", "/elsewhere")
+    try:
+        lines = out([*user, *unshared("user", *mapped)]).splitlines()
+        check(lines == ["/dev/infini EACCES", f"{node('user')} EACCES", "EACCES", "1"],
+              f"bound to another control group: {lines}")
+    finally:
+        infini.ctl("vdev", "set", "user", "--cgroup", "none")
+    idle("a")
+    idle("user")
 
 
 # ---- what it costs, who it was ----

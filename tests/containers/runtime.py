@@ -107,18 +107,31 @@ def stats(vdev):
     return infini.vdevs()[vdev]["stats"]
 
 
-def idle(vdev, seconds=60):
+LEFT = ("clients", "queues", "buffers", "programs", "memory_used_bytes")
+PATIENCE_S = 600        # a runtime on a machine that others keep busy
+
+
+def wait_for(vdev, what, condition, seconds):
+    """What the vdev was doing is part of the trouble."""
+    try:
+        infini.wait_until(f"{what} vdev {vdev}", condition, seconds)
+    except infini.Trouble as error:
+        row = infini.vdevs()[vdev]
+        state = {key: row["stats"][key] for key in (*LEFT, "tokens_generated")}
+        raise infini.Trouble(f"{error}; executor {row['executor']}, {state}") from None
+
+
+def idle(vdev, seconds=PATIENCE_S):
     """Nothing of any client is left in @vdev, its memory back to zero."""
-    infini.wait_until(f"counters of vdev {vdev} are zero", lambda: not any(
-        stats(vdev)[key] for key in ("clients", "queues", "buffers", "programs",
-                                     "memory_used_bytes")), seconds)
+    wait_for(vdev, "all counters are zero of", lambda: not any(
+        stats(vdev)[key] for key in LEFT), seconds)
 
 
-def loaded(vdev, jobs=2, seconds=120):
+def loaded(vdev, jobs=2, seconds=PATIENCE_S):
     """Wait until @vdev has done some more work."""
     have = stats(vdev)["tokens_generated"]
-    infini.wait_until(f"vdev {vdev} works", lambda:
-                      stats(vdev)["tokens_generated"] >= have + jobs, seconds)
+    wait_for(vdev, "work is done on", lambda:
+             stats(vdev)["tokens_generated"] >= have + jobs, seconds)
 
 
 class Container:
@@ -144,7 +157,7 @@ class Container:
         status, text, _ = run(["podman", "inspect", self.name])
         if not status and json.loads(text)[0]["State"]["Pid"]:
             kill(json.loads(text)[0]["State"]["Pid"])
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=PATIENCE_S)
         run(["podman", "rm", "-f", "-t", "0", self.name])
 
 
