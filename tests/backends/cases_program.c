@@ -346,9 +346,17 @@ static void damage(uint8_t *data, size_t bytes, uint64_t *seed)
 	}
 }
 
-static void flipped_with(struct world *world, const struct kit_program *from)
+static uint32_t rounds_on(const struct infini_backend_device *device)
 {
 	uint32_t rounds = backend_kit.damaged ? backend_kit.damaged : 2000;
+	const char *slow = backend_kit.slow;
+
+	return slow && !strncmp(device->name, slow, strlen(slow)) ? rounds / 5 : rounds;
+}
+
+static void flipped_with(struct world *world, const struct kit_program *from)
+{
+	uint32_t rounds = rounds_on(&world->device);
 	struct tally tally = { 0 };
 	size_t bytes;
 	uint8_t *data = program_bytes(from, &bytes), *copy;

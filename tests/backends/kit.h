@@ -54,6 +54,7 @@ struct backend_kit {
 	 */
 	bool (*may_run)(const uint8_t *data, size_t bytes);
 	uint32_t damaged;			/* programs to make of each; 0: 2000 */
+	const char *slow;			/* devices named so: a fifth of that; optional */
 	/* How many proper prefixes of a program may be programs; source text has many. */
 	uint32_t prefixes_accepted;
 	uint32_t loads;				/* to look for leaks with; 0: 1000 */

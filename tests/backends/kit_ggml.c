@@ -314,5 +314,6 @@ const struct backend_kit backend_kit = {
 	.programs = programs,
 	.nr_programs = sizeof(programs) / sizeof(programs[0]),
 	.may_run = may_run,
+	.slow = "vulkan",		/* in software it compiles a shader for seconds */
 	.scratch_bytes = 4096,		/* where indices are looked at that the device holds */
 };
