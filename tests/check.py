@@ -52,6 +52,8 @@ LAYERS = [
      ["tests/e2e/check-metrics"], 1200),
     ("containers", "podman and containerd hand vdevs to containers, in QEMU",
      ["tests/containers/check"], 2400),
+    ("gpu", "kernels, faults and a lost GPU on a driver that needs none, User-mode Linux",
+     ["tests/e2e/check-cuda"], 900),
     ("native", "preemptions and operators at native speed, User-mode Linux",
      ["tests/e2e/check-native"], 1800),
 ]
