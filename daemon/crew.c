@@ -7,7 +7,9 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <infini.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,9 +97,34 @@ static void start_failed(struct infini_crew_member *member, int error)
 	member->not_before_ns = infini_clock_ns() + pause;
 }
 
+/*
+ * As the first process of a namespace: what it has started ends with it, however it ends, and it sees
+ * no process but those.
+ */
+static pid_t fork_alone(void)
+{
+	int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), error;
+	pid_t pid = -1;
+
+	if (own < 0)
+		return -1;
+	if (unshare(CLONE_NEWPID) == 0) {
+		pid = fork();
+		error = errno;
+		if (pid && setns(own, CLONE_NEWPID) != 0)
+			infini_err("cannot go back to the own process namespace: %s",
+				   strerror(errno));
+		errno = error;
+	}
+	error = errno;
+	close(own);
+	errno = error;
+	return pid;
+}
+
 static int fork_worker(struct infini_crew_member *member, const struct infini_worker *worker)
 {
-	pid_t pid = fork();
+	pid_t pid = worker->needs & INFINI_BACKEND_NEEDS_COMPILER ? fork_alone() : fork();
 
 	if (!pid)
 		infini_worker_main(worker);
@@ -121,6 +148,7 @@ static int start(struct infini_crew_member *member, const struct infini_roster_d
 		.device = device->name,
 		.pci = device->pci,
 		.device_class = device->device_class,
+		.needs = device->needs,
 	};
 	int ret;
 

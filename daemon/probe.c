@@ -5,6 +5,7 @@
 #include "backend_load.h"
 #include "log.h"
 #include "proctitle.h"
+#include "scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,9 +40,13 @@ static void send_end(const char *why, int fd)
 static int probe_backend(const struct infini_config *config, const char *backend, int fd)
 {
 	const struct infini_backend_ops *ops;
-	char why[512];
+	char why[512], scratch[PATH_MAX];
 	int ret;
 
+	/* Drivers compile and cache when they start; without a place of their own they use root's. */
+	if (infini_scratch_make(config->run_dir, getuid(), getgid(), scratch, sizeof(scratch), why,
+				sizeof(why)))
+		infini_debug("probe of %s: %s", backend, why);
 	infini_config_tell_backend(config, backend);
 	ret = infini_backend_load(config->backend_dir, backend, &ops, why, sizeof(why));
 	if (ret) {

@@ -130,6 +130,7 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 		.id = reg.id,
 		.device_class = wanted.device_class,
 		.slots = wanted.slots,
+		.needs = wanted.needs,
 		.memory_bytes = wanted.memory_bytes,
 	};
 	snprintf(entry->name, sizeof(entry->name), "%s", wanted.name);

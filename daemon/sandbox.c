@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +115,21 @@ static void ruleset_allow(int ruleset, const char *path, __u64 access)
 	close(rule.parent_fd);
 }
 
+/* What a compiler in a worker may run: the linker, and what the kernel starts it with. */
+static void ruleset_allow_compiler(int ruleset, const char *scratch, __u64 handled)
+{
+	static const char *const programs[] = {
+		"/usr/bin/ld", "/usr/bin/ld.lld", "/lib64/ld-linux-x86-64.so.2",
+		"/lib/ld-linux-aarch64.so.1", "/lib/ld-linux-riscv64-lp64d.so.1",
+		"/lib64/ld64.so.2",
+	};
+
+	for (size_t i = 0; i < COUNT(programs); i++)
+		ruleset_allow(ruleset, programs[i], LANDLOCK_ACCESS_FS_EXECUTE);
+	ruleset_allow(ruleset, scratch, handled & ~(__u64)(LANDLOCK_ACCESS_FS_EXECUTE |
+							   FS_IOCTL_DEV));
+}
+
 static int ruleset_make(const struct infini_sandbox *sandbox)
 {
 	static const char *const trees[] = {
@@ -129,7 +145,7 @@ static int ruleset_make(const struct infini_sandbox *sandbox)
 		"/dev/nvidia-uvm", "/dev/nvidia-modeset",
 	};
 	struct ruleset_attr attr;
-	__u64 node_access = FS_WRITE | LANDLOCK_ACCESS_FS_READ_FILE;
+	__u64 node_access = FS_WRITE | LANDLOCK_ACCESS_FS_READ_FILE, tree_access = FS_READ;
 	int abi, fd;
 
 	abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -139,8 +155,12 @@ static int ruleset_make(const struct infini_sandbox *sandbox)
 	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 	if (fd < 0)
 		return -errno;
+	if (sandbox->scratch) {
+		tree_access &= ~(__u64)LANDLOCK_ACCESS_FS_EXECUTE;
+		ruleset_allow_compiler(fd, sandbox->scratch, attr.handled_access_fs);
+	}
 	for (size_t i = 0; i < COUNT(trees); i++)
-		ruleset_allow(fd, trees[i], FS_READ);
+		ruleset_allow(fd, trees[i], tree_access);
 	for (size_t i = 0; i < COUNT(files); i++)
 		ruleset_allow(fd, files[i], LANDLOCK_ACCESS_FS_READ_FILE);
 	ruleset_allow(fd, "/dev/null", node_access);
@@ -202,9 +222,20 @@ static const int calls_for_accelerators[] = {
 	SCMP_SYS(sendmsg), SCMP_SYS(socketpair), SCMP_SYS(setpriority),
 };
 
+/* What a compiler calls besides, and the linker that it runs. */
+static const int calls_for_compilers[] = {
+	SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(rmdir),
+	SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink),
+	SCMP_SYS(unlinkat), SCMP_SYS(chmod), SCMP_SYS(fchmod), SCMP_SYS(fchmodat),
+	SCMP_SYS(umask), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fdatasync),
+	SCMP_SYS(fsync), SCMP_SYS(flock), SCMP_SYS(pwrite64), SCMP_SYS(utimensat),
+	SCMP_SYS(pipe), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(wait4), SCMP_SYS(waitid),
+	SCMP_SYS(getdents),
+};
+
 /* A worker that asks for one of these has been taken over. */
 static const int calls_that_kill[] = {
-	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
+	SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
 	SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_getfd), SCMP_SYS(bpf), SCMP_SYS(mount),
 	SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(pivot_root), SCMP_SYS(chroot),
 	SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(kexec_load),
@@ -247,10 +278,25 @@ static int filter_add_threads(scmp_filter_ctx filter)
 	return ret;
 }
 
-/* Without an accelerator there is no reason to make code at run time or to talk to drivers. */
-static int filter_add_plain(scmp_filter_ctx filter)
+/* As posix_spawn() does it, which is how libraries run the linker. */
+static int filter_add_exec(scmp_filter_ctx filter, const struct infini_sandbox *sandbox,
+			   bool has_landlock)
 {
-	static const int names[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_TIMERSLACK };
+	uint32_t otherwise = sandbox->scratch ? SCMP_ACT_ERRNO(EACCES) : SCMP_ACT_KILL_PROCESS;
+	int ret;
+
+	if (!sandbox->scratch || !has_landlock)
+		return seccomp_rule_add(filter, otherwise, SCMP_SYS(execve), 0);
+	ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(execve), 0);
+	if (!ret)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				       SCMP_A0(SCMP_CMP_EQ, CLONE_VM | CLONE_VFORK | SIGCHLD));
+	return ret;
+}
+
+/* Without an accelerator and a compiler there is no reason to make code at run time. */
+static int filter_add_mappings(scmp_filter_ctx filter)
+{
 	int ret;
 
 	ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
@@ -258,17 +304,41 @@ static int filter_add_plain(scmp_filter_ctx filter)
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (!ret)
-		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffff00,
-					       INFINI_IOC_TYPE << 8));
+	return ret;
+}
+
+/* Without an accelerator there is no reason to talk to drivers. */
+static int filter_add_plain(scmp_filter_ctx filter)
+{
+	static const int names[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_TIMERSLACK };
+	int ret;
+
+	ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+			       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffff00, INFINI_IOC_TYPE << 8));
 	for (size_t i = 0; !ret && i < COUNT(names); i++)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)names[i]));
 	return ret;
 }
 
-static int filter_load(const struct infini_sandbox *sandbox)
+/* What depends on the device and on its backend. */
+static int filter_add_by_need(scmp_filter_ctx filter, const struct infini_sandbox *sandbox,
+			      bool has_landlock)
+{
+	int ret = filter_add_exec(filter, sandbox, has_landlock);
+
+	if (!ret && sandbox->scratch)
+		ret = filter_add_list(filter, SCMP_ACT_ALLOW, calls_for_compilers,
+				      COUNT(calls_for_compilers));
+	if (!ret && is_accelerator(sandbox))
+		return filter_add_list(filter, SCMP_ACT_ALLOW, calls_for_accelerators,
+				       COUNT(calls_for_accelerators));
+	if (!ret && !sandbox->scratch)
+		ret = filter_add_mappings(filter);
+	return ret ? ret : filter_add_plain(filter);
+}
+
+static int filter_load(const struct infini_sandbox *sandbox, bool has_landlock)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int ret;
@@ -287,11 +357,8 @@ static int filter_load(const struct infini_sandbox *sandbox)
 				      COUNT(calls_that_kill));
 	if (!ret)
 		ret = filter_add_threads(filter);
-	if (!ret && is_accelerator(sandbox))
-		ret = filter_add_list(filter, SCMP_ACT_ALLOW, calls_for_accelerators,
-				      COUNT(calls_for_accelerators));
-	else if (!ret)
-		ret = filter_add_plain(filter);
+	if (!ret)
+		ret = filter_add_by_need(filter, sandbox, has_landlock);
 	if (!ret)
 		ret = seccomp_load(filter);
 	seccomp_release(filter);
@@ -301,6 +368,7 @@ static int filter_load(const struct infini_sandbox *sandbox)
 int infini_sandbox_enter(const struct infini_sandbox *sandbox, char *why, size_t why_bytes)
 {
 	const char *step = "resource limits";
+	bool has_landlock;
 	int ret, ruleset;
 
 	/* As root still: its paths may not be open to the worker's user. */
@@ -309,6 +377,7 @@ int infini_sandbox_enter(const struct infini_sandbox *sandbox, char *why, size_t
 		snprintf(why, why_bytes, "sandbox: Landlock: %s", strerror(-ruleset));
 		return ruleset;
 	}
+	has_landlock = ruleset >= 0;
 	ret = limit_resources();
 	if (!ret) {
 		step = "capabilities";
@@ -334,7 +403,7 @@ int infini_sandbox_enter(const struct infini_sandbox *sandbox, char *why, size_t
 	}
 	if (!ret) {
 		step = "seccomp";
-		ret = filter_load(sandbox);
+		ret = filter_load(sandbox, has_landlock);
 	}
 	if (ruleset >= 0)
 		close(ruleset);

@@ -16,12 +16,19 @@ struct infini_sandbox {
 	 * other types and its device nodes. Every other worker loses them.
 	 */
 	uint32_t device_class;
+	/*
+	 * NULL, or the directory of a worker that compiles what clients write: it may write there, keeps
+	 * executable mappings, and may run the linker and nothing else, which Landlock sees to: without
+	 * Landlock it runs nothing.
+	 */
+	const char *scratch;
 };
 
 /*
  * For good: user and group, no capabilities, no_new_privs, no core dumps, no ptrace from others,
  * Landlock where the kernel has it, and a list of system calls. The user and the list hold for
- * threads that a backend has made already, too. 0 or -errno, with a sentence in @why.
+ * threads that a backend has made already, too; Landlock holds for this thread and those that it makes.
+ * 0 or -errno, with a sentence in @why.
  */
 int infini_sandbox_enter(const struct infini_sandbox *sandbox, char *why, size_t why_bytes);
 

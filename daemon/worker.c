@@ -4,7 +4,8 @@
  *
  * It attaches before it opens the backend: vendor libraries may take seconds to start, and the
  * module gives up on a vdev that nobody attaches to. It drops its privileges after, because
- * vendor libraries open their device nodes as root.
+ * vendor libraries open their device nodes as root. Where there are none, and the backend runs what
+ * clients have written, it drops them before: Landlock holds for threads that are made behind it.
  */
 #include "worker.h"
 
@@ -13,9 +14,12 @@
 #include "log.h"
 #include "proctitle.h"
 #include "sandbox.h"
+#include "scratch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <infini.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,39 +90,77 @@ static int attach(const struct infini_worker *worker, struct infini_executor_att
 	return ret;
 }
 
-static int open_backend(const struct infini_worker *worker, const struct infini_backend_ops **ops,
-			struct infini_backend **backend)
+static bool compiles(const struct infini_worker *worker)
 {
-	const struct infini_backend_open open = {
-		.device = worker->device,
-		.pci = worker->pci,
-		.threads_max = worker->config->threads_max,
-		.segment_us = worker->config->segment_us,
-		.log = infini_log_limited,
-	};
+	return worker->needs & INFINI_BACKEND_NEEDS_COMPILER;
+}
+
+/* What clients' kernels print is nobody's to read, and the log is not theirs to write. */
+static void close_stdout(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup2(null, STDOUT_FILENO);
+		close(null);
+	}
+}
+
+static int make_scratch(const struct infini_worker *worker, char *scratch, size_t bytes)
+{
+	char why[512];
+	int ret;
+
+	scratch[0] = '\0';
+	if (!compiles(worker))
+		return 0;
+	close_stdout();
+	ret = infini_scratch_make(worker->config->run_dir, worker->config->uid, worker->config->gid,
+				  scratch, bytes, why, sizeof(why));
+	if (ret)
+		infini_err("%s", why);
+	return ret;
+}
+
+static int load_backend(const struct infini_worker *worker, const struct infini_backend_ops **ops)
+{
 	char why[512];
 	int ret;
 
 	infini_config_tell_backend(worker->config, worker->backend);
 	ret = infini_backend_load(worker->config->backend_dir, worker->backend, ops, why,
 				  sizeof(why));
-	if (ret) {
+	if (ret)
 		infini_err("%s", why);
-		return ret;
-	}
-	ret = (*ops)->open(&open, backend);
+	return ret;
+}
+
+static int open_backend(const struct infini_worker *worker, const struct infini_backend_ops *ops,
+			const char *scratch, struct infini_backend **backend)
+{
+	const struct infini_backend_open open = {
+		.device = worker->device,
+		.pci = worker->pci,
+		.threads_max = worker->config->threads_max,
+		.segment_us = worker->config->segment_us,
+		.scratch = compiles(worker) ? scratch : NULL,
+		.log = infini_log_limited,
+	};
+	int ret = ops->open(&open, backend);
+
 	if (ret)
 		infini_err("backend %s cannot open device %s: %s", worker->backend, worker->device,
 			   strerror(-ret));
 	return ret;
 }
 
-static int enter_sandbox(const struct infini_worker *worker)
+static int enter_sandbox(const struct infini_worker *worker, const char *scratch)
 {
 	const struct infini_sandbox sandbox = {
 		.uid = worker->config->uid,
 		.gid = worker->config->gid,
 		.device_class = worker->device_class,
+		.scratch = compiles(worker) ? scratch : NULL,
 	};
 	char why[256];
 	int ret = infini_sandbox_enter(&sandbox, why, sizeof(why));
@@ -158,6 +200,35 @@ out:
 	return ret;
 }
 
+/* The backend open, and the sandbox closed. */
+static int prepare(const struct infini_worker *worker, const struct infini_backend_ops **ops,
+		   struct infini_backend **backend)
+{
+	bool needs_nodes = worker->device_class == INFINI_CLASS_GPU ||
+			   worker->device_class == INFINI_CLASS_NPU;
+	bool sandbox_first = compiles(worker) && !needs_nodes;
+	char scratch[PATH_MAX];
+	int ret = make_scratch(worker, scratch, sizeof(scratch));
+
+	if (!ret)
+		ret = load_backend(worker, ops);
+	if (!ret && sandbox_first)
+		ret = enter_sandbox(worker, scratch);
+	if (!ret)
+		ret = open_backend(worker, *ops, scratch, backend);
+	if (!ret && !sandbox_first)
+		ret = enter_sandbox(worker, scratch);
+	return ret;
+}
+
+/* As others see it: getpid() of the first process of a namespace is 1. */
+static long visible_pid(void)
+{
+	char text[24] = "";
+
+	return readlink("/proc/self", text, sizeof(text) - 1) > 0 ? strtol(text, NULL, 10) : getpid();
+}
+
 static int run(const struct infini_worker *worker)
 {
 	const struct infini_backend_ops *ops;
@@ -169,13 +240,10 @@ static int run(const struct infini_worker *worker)
 	ret = attach(worker, &attached, &query);
 	if (ret)
 		return ret;
-	ret = open_backend(worker, &ops, &backend);
+	ret = prepare(worker, &ops, &backend);
 	if (ret)
 		return ret;
-	ret = enter_sandbox(worker);
-	if (ret)
-		return ret;
-	infini_info("worker %ld serves on device %s, generation %llu", (long)getpid(),
+	infini_info("worker %ld serves on device %s, generation %llu", visible_pid(),
 		    worker->device, (unsigned long long)attached.generation);
 	ret = serve(worker, ops, backend, &attached, &query);
 	ops->close(backend);

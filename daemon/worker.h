@@ -13,6 +13,7 @@ struct infini_worker {
 	const char *device;
 	const char *pci;		/* of the device, or "" */
 	uint32_t device_class;
+	uint32_t needs;			/* of the device, INFINI_BACKEND_NEEDS_* */
 };
 
 /*

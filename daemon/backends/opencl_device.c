@@ -3,11 +3,12 @@
 #include "opencl_device.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statfs.h>
+#include <sys/stat.h>
 #include <syslog.h>
 
 #define PLATFORMS_MAX	16
@@ -298,6 +299,7 @@ int infini_opencl_device_open(const struct infini_backend_open *open,
 		infini_opencl_device_close(b);
 		return -EIO;
 	}
+	infini_opencl_device_count_files(b);
 	*backend = b;
 	return 0;
 }
@@ -311,12 +313,27 @@ void infini_opencl_device_close(struct infini_backend *backend)
 	free(backend);
 }
 
-/* What the compiler keeps in its files, which are memory. */
+/* nftw() takes no argument for its function; a worker has one backend and one thread that calls it. */
+static uint64_t files_bytes;
+
+static int add_file(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)path;
+	(void)at;
+	if (type == FTW_F)
+		files_bytes += (uint64_t)st->st_blocks * 512;
+	return 0;
+}
+
+void infini_opencl_device_count_files(struct infini_backend *backend)
+{
+	files_bytes = 0;
+	if (backend->scratch[0])
+		nftw(backend->scratch, add_file, 8, FTW_PHYS);
+	backend->held_bytes = files_bytes;
+}
+
 uint64_t infini_opencl_device_held_bytes(struct infini_backend *backend)
 {
-	struct statfs fs;
-
-	if (!backend->scratch[0] || statfs(backend->scratch, &fs) != 0)
-		return 0;
-	return (uint64_t)(fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
+	return backend->held_bytes;
 }

@@ -24,6 +24,7 @@ struct infini_backend {
 	size_t items_max[3];
 	uint64_t local_bytes;
 	char scratch[256];		/* where the compiler may write, or "" */
+	uint64_t held_bytes;		/* by its files there, which are memory */
 };
 
 int infini_opencl_device_probe(infini_backend_found_fn found, void *arg,
@@ -32,6 +33,9 @@ int infini_opencl_device_open(const struct infini_backend_open *open,
 			      struct infini_backend **backend);
 void infini_opencl_device_close(struct infini_backend *backend);
 uint64_t infini_opencl_device_held_bytes(struct infini_backend *backend);
+
+/* The compiler may have run: what its files take now. */
+void infini_opencl_device_count_files(struct infini_backend *backend);
 
 void infini_opencl_log(infini_backend_log_fn log, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -133,6 +133,7 @@ int infini_opencl_program_load(struct infini_backend *backend, const void *data,
 	if (!new)
 		return -ENOMEM;
 	ret = load(backend, new, data, bytes);
+	infini_opencl_device_count_files(backend);
 	if (ret) {
 		infini_opencl_program_free(backend, new);
 		return ret;
@@ -144,10 +145,10 @@ int infini_opencl_program_load(struct infini_backend *backend, const void *data,
 void infini_opencl_program_free(struct infini_backend *backend,
 				struct infini_backend_program *program)
 {
-	(void)backend;
 	if (program->entry)
 		clReleaseKernel(program->entry);
 	if (program->built)
 		clReleaseProgram(program->built);
+	infini_opencl_device_count_files(backend);
 	free(program);
 }

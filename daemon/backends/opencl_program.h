@@ -10,6 +10,7 @@ struct infini_backend_program {
 	struct kernel_layout layout;
 	cl_program built;
 	cl_kernel entry;
+	uint32_t items[INFINI_KERNEL_DIMS];	/* of the last run's groups: for others it is compiled anew */
 	uint64_t group_ps;		/* what a work-group took lately, in 10^-12 s; 0: not known */
 };
 

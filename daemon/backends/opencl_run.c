@@ -7,6 +7,7 @@
  * author can say that a kernel may be cut. A segment is one work-group of that dimension.
  */
 #include <errno.h>
+#include <string.h>
 #include <syslog.h>
 #include <time.h>
 
@@ -214,6 +215,10 @@ int infini_opencl_program_run(struct infini_backend *backend,
 		ret = run_whole(backend, program, &job.range, run);
 	if (ret == INFINI_BACKEND_LOST)
 		return ret;
+	if (memcmp(program->items, job.range.items, sizeof(program->items))) {
+		memcpy(program->items, job.range.items, sizeof(program->items));
+		infini_opencl_device_count_files(backend);
+	}
 	back = move_pages(backend, program, run, infini_opencl_buffer_take_back);
 	return back ? back : ret;
 }

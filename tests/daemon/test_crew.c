@@ -29,7 +29,7 @@ static struct infini_config config;
 /* What stands for libinfini and for the worker. */
 static int create_error;
 static unsigned int creates;
-static enum { EXIT_WITH, DIE_OF, WAIT_FOR_SIGNAL } behaviour;
+static enum { EXIT_WITH, DIE_OF, WAIT_FOR_SIGNAL, BE_ALONE } behaviour;
 static int behaviour_value;
 static struct infini_device_register registered;
 static int register_error;
@@ -69,6 +69,8 @@ _Noreturn void infini_worker_main(const struct infini_worker *worker)
 		signal(behaviour_value, SIG_DFL);
 		raise(behaviour_value);
 	}
+	if (behaviour == BE_ALONE)
+		_exit(!(worker->needs & INFINI_BACKEND_NEEDS_COMPILER) ? 98 : getpid() == 1 ? 7 : 97);
 	signal(SIGUSR1, leave);
 	for (;;)
 		pause();
@@ -127,6 +129,33 @@ static void run_worker_to_its_end(void)
 }
 
 /* ---- cases ------------------------------------------------------------------------- */
+
+static void compiling_worker_is_first_of_its_namespace(void **state)
+{
+	pid_t pid, other;
+	int status;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	behaviour = BE_ALONE;
+	roster.devices[0].needs = INFINI_BACKEND_NEEDS_COMPILER;
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	pid = crew.members->pid;
+	assert_true(pid > 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 7);
+	assert_true(infini_crew_reap(&crew, pid, status));
+	/* The supervisor itself stays where it was: the namespace ended with its first process. */
+	other = fork();
+	if (!other)
+		_exit(getpid() == 1);
+	assert_true(other > 0);
+	assert_int_equal(waitpid(other, &status, 0), other);
+	assert_int_equal(status, 0);
+}
 
 static void wanted_worker_starts_once(void **state)
 {
@@ -397,6 +426,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(wanted_worker_starts_once),
+		ROW(compiling_worker_is_first_of_its_namespace),
 		cmocka_unit_test(crashes_make_the_next_start_wait),
 		ROW(pauses_double_up_to_ten_seconds),
 		ROW(worker_of_a_deleted_vdev_did_not_crash),

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -205,45 +207,98 @@ static int try_abort(void)
 	abort();
 }
 
+static char scratch[] = "/tmp/infinid-scratch-XXXXXX";
+
+static int try_scratch(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/sub", scratch);
+	if (mkdir(path, 0700) != 0)
+		return errno;
+	strcat(path, "/file");
+	return try_open(path, O_RDWR | O_CREAT | O_EXCL) || rename(path, scratch) == 0 ||
+	       unlink(path) ? errno : 0;
+}
+
+/* As PoCL does it in a thread. */
+static int try_linker(void)
+{
+	char *const argv[] = { "ld", "--version", NULL };
+	int status;
+	pid_t pid;
+	int ret = posix_spawn(&pid, "/usr/bin/ld", NULL, NULL, argv, NULL);
+
+	if (ret)
+		return ret;
+	return waitpid(pid, &status, 0) != pid || status ? EPERM : 0;
+}
+
+/* What it wrote itself. */
+static int try_own_program(void)
+{
+	char *const argv[] = { "own", NULL };
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/own", scratch);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0700);
+	if (fd < 0 || write(fd, "#!/usr/bin/ld\n", 14) != 14 || close(fd))
+		return errno;
+	return execve(path, argv, NULL) ? errno : 0;
+}
+
+static int try_script(void)
+{
+	char *const argv[] = { "sh", "-c", ":", NULL };
+
+	return execve("/bin/sh", argv, NULL) ? errno : 0;
+}
+
 enum outcome { LET, REFUSED, KILLED, ABORTED };
 
 static const struct {
 	const char *name;
 	int (*attempt)(void);
-	enum outcome plain, accelerator;
+	enum outcome plain, accelerator, compiler;
 } rows[] = {
-	{ "maps memory", try_memory, LET, LET },
-	{ "makes code", try_code, REFUSED, LET },
-	{ "makes memory executable", try_mprotect_code, REFUSED, LET },
-	{ "starts a thread", try_thread, LET, LET },
-	{ "binds to a processor", try_affinity, LET, LET },
-	{ "sleeps", try_sleep, LET, LET },
-	{ "reads /proc/cpuinfo", try_cpuinfo, LET, LET },
-	{ "reads a system library", try_library, LET, LET },
-	{ "reads /etc/passwd", try_passwd, REFUSED, REFUSED },
-	{ "writes to /tmp", try_tmp, REFUSED, REFUSED },
-	{ "reads its parent's memory", try_parents_memory, REFUSED, REFUSED },
-	{ "writes to a device node", try_node, REFUSED, REFUSED },
-	{ "calls its channel", try_own_ioctl, LET, LET },
-	{ "calls another driver", try_other_ioctl, REFUSED, LET },
-	{ "opens a socket", try_socket, REFUSED, REFUSED },
-	{ "forks", try_fork, REFUSED, REFUSED },
-	{ "takes group root", try_root, REFUSED, REFUSED },
-	{ "signals another process", try_signal_others, REFUSED, REFUSED },
-	{ "dumps core", try_dump, REFUSED, REFUSED },
-	{ "has a capability", try_capability, REFUSED, REFUSED },
-	{ "runs a program", try_exec, KILLED, KILLED },
-	{ "traces its parent", try_ptrace, KILLED, KILLED },
-	{ "makes a namespace", try_namespace, KILLED, KILLED },
-	{ "aborts", try_abort, ABORTED, ABORTED },
+	{ "maps memory", try_memory, LET, LET, LET },
+	{ "makes code", try_code, REFUSED, LET, LET },
+	{ "makes memory executable", try_mprotect_code, REFUSED, LET, LET },
+	{ "starts a thread", try_thread, LET, LET, LET },
+	{ "binds to a processor", try_affinity, LET, LET, LET },
+	{ "sleeps", try_sleep, LET, LET, LET },
+	{ "reads /proc/cpuinfo", try_cpuinfo, LET, LET, LET },
+	{ "reads a system library", try_library, LET, LET, LET },
+	{ "reads /etc/passwd", try_passwd, REFUSED, REFUSED, REFUSED },
+	{ "writes to /tmp", try_tmp, REFUSED, REFUSED, REFUSED },
+	{ "reads its parent's memory", try_parents_memory, REFUSED, REFUSED, REFUSED },
+	{ "writes to a device node", try_node, REFUSED, REFUSED, REFUSED },
+	{ "calls its channel", try_own_ioctl, LET, LET, LET },
+	{ "calls another driver", try_other_ioctl, REFUSED, LET, REFUSED },
+	{ "opens a socket", try_socket, REFUSED, REFUSED, REFUSED },
+	{ "forks", try_fork, REFUSED, REFUSED, REFUSED },
+	{ "takes group root", try_root, REFUSED, REFUSED, REFUSED },
+	{ "signals another process", try_signal_others, REFUSED, REFUSED, REFUSED },
+	{ "dumps core", try_dump, REFUSED, REFUSED, REFUSED },
+	{ "has a capability", try_capability, REFUSED, REFUSED, REFUSED },
+	{ "runs a program", try_exec, KILLED, KILLED, REFUSED },
+	{ "writes to its scratch directory", try_scratch, REFUSED, REFUSED, LET },
+	{ "runs the linker", try_linker, REFUSED, REFUSED, LET },
+	{ "runs a shell", try_script, KILLED, KILLED, REFUSED },
+	{ "runs what it wrote", try_own_program, REFUSED, REFUSED, REFUSED },
+	{ "traces its parent", try_ptrace, KILLED, KILLED, KILLED },
+	{ "makes a namespace", try_namespace, KILLED, KILLED, KILLED },
+	{ "aborts", try_abort, ABORTED, ABORTED, ABORTED },
 };
 
 static const char *const outcomes[] = { "let", "refused", "killed", "aborted" };
 
-static _Noreturn void child(int (*attempt)(void), uint32_t device_class)
+static _Noreturn void child(int (*attempt)(void), uint32_t device_class, bool compiles)
 {
 	const struct infini_sandbox sandbox = {
 		.uid = NOBODY, .gid = NOBODY, .device_class = device_class,
+		.scratch = compiles ? scratch : NULL,
 	};
 	int pipe_ends[2];
 	char why[256];
@@ -259,13 +314,13 @@ static _Noreturn void child(int (*attempt)(void), uint32_t device_class)
 	_exit(attempt() ? REFUSED : LET);
 }
 
-static enum outcome run(int (*attempt)(void), uint32_t device_class)
+static enum outcome run(int (*attempt)(void), uint32_t device_class, bool compiles)
 {
 	int status;
 	pid_t pid = fork();
 
 	if (!pid)
-		child(attempt, device_class);
+		child(attempt, device_class, compiles);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (WIFSIGNALED(status))
 		return WTERMSIG(status) == SIGSYS ? KILLED : ABORTED;
@@ -274,29 +329,44 @@ static enum outcome run(int (*attempt)(void), uint32_t device_class)
 	return WEXITSTATUS(status);
 }
 
-static void check(bool accelerator)
+enum worker { PLAIN, ACCELERATOR, COMPILER };
+
+static void check(enum worker worker)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		enum outcome expected = accelerator ? rows[i].accelerator : rows[i].plain;
-		enum outcome got = run(rows[i].attempt,
-				       accelerator ? INFINI_CLASS_GPU : INFINI_CLASS_CPU);
+		const enum outcome expected[] = { rows[i].plain, rows[i].accelerator,
+						  rows[i].compiler };
+		enum outcome got = run(rows[i].attempt, worker == ACCELERATOR ? INFINI_CLASS_GPU :
+				       INFINI_CLASS_CPU, worker == COMPILER);
 
-		if (got != expected)
+		if (got != expected[worker])
 			fail_msg("%s: %s, not %s", rows[i].name, outcomes[got],
-				 outcomes[expected]);
+				 outcomes[expected[worker]]);
 	}
 }
 
 static void plain_worker(void **state)
 {
 	(void)state;
-	check(false);
+	check(PLAIN);
 }
 
 static void accelerator_worker(void **state)
 {
 	(void)state;
-	check(true);
+	check(ACCELERATOR);
+}
+
+static void compiling_worker(void **state)
+{
+	char command[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(scratch));
+	assert_int_equal(chown(scratch, NOBODY, NOBODY), 0);
+	check(COMPILER);
+	snprintf(command, sizeof(command), "rm -r %s", scratch);
+	assert_int_equal(system(command), 0);
 }
 
 int main(void)
@@ -304,6 +374,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_worker),
 		cmocka_unit_test(accelerator_worker),
+		cmocka_unit_test(compiling_worker),
 	};
 
 	if (geteuid() != 0) {
