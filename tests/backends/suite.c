@@ -39,18 +39,33 @@ static unsigned int rows, failed;
 
 /* ---- in a worker's sandbox --------------------------------------------------------- */
 
-static void sandboxed(struct world *world)
+static void enter_sandbox(const struct world *world)
 {
 	const struct infini_sandbox sandbox = {
 		.uid = NOBODY, .gid = NOBODY, .device_class = world->device.device_class,
+		.scratch = world->device.needs & INFINI_BACKEND_NEEDS_COMPILER ? scratch_dir : NULL,
 	};
-	struct job job;
 	char why[256];
+
+	CHECK(!sandbox.scratch || !chown(sandbox.scratch, NOBODY, NOBODY), "%s", sandbox.scratch);
+	CHECK(!infini_sandbox_enter(&sandbox, why, sizeof(why)), "%s", why);
+}
+
+/* In the order of a worker: see daemon/worker.c. */
+static void sandboxed(struct world *world)
+{
+	bool sandbox_first = world->device.needs & INFINI_BACKEND_NEEDS_COMPILER &&
+			     world->device.device_class != INFINI_CLASS_GPU &&
+			     world->device.device_class != INFINI_CLASS_NPU;
+	struct job job;
 
 	if (geteuid())
 		skip("only root enters a worker's sandbox");
+	if (sandbox_first)
+		enter_sandbox(world);
 	world_open(world);
-	CHECK(!infini_sandbox_enter(&sandbox, why, sizeof(why)), "%s", why);
+	if (!sandbox_first)
+		enter_sandbox(world);
 	for (uint32_t i = 0; i < backend_kit.nr_programs; i++) {
 		job_make(world, &job, &backend_kit.programs[i], &world->memories[0]);
 		CHECK(!job_run(world, &job, YIELD_ALWAYS), "\"%s\" fails in the sandbox",
