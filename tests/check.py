@@ -48,6 +48,8 @@ LAYERS = [
     ("shares", "promised shares on the null backend, in virtual time", ["tests/shares/check"], 1200),
     ("bpf", "what the BPF tools count and leave, in QEMU", ["tests/bpf/check"], 2400),
     ("e2e", "llama.cpp tenants and new users' mistakes, in QEMU", ["tests/e2e/check"], 2400),
+    ("opencl-vdev", "OpenCL on vdevs, tenants who mean harm too, in QEMU",
+     ["tests/e2e/check", "opencl"], 1800),
     ("metrics", "what Prometheus and infinictl bill are told under load, in QEMU",
      ["tests/e2e/check-metrics"], 1200),
     ("containers", "podman and containerd hand vdevs to containers, in QEMU",

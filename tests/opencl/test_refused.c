@@ -48,7 +48,6 @@ static void scalar_access(struct parts *p) { p->params[0].access = 1; }
 static void buffer_index(struct parts *p) { p->params[1].index = 2; }
 static void buffer_access(struct parts *p) { p->params[1].access = 0; }
 static void buffer_rights(struct parts *p) { p->params[1].access = 4; }
-static void buffer_bytes(struct parts *p) { p->params[1].bytes = 8; }
 static void buffer_written(struct parts *p) { p->params[2].access = INFINI_ACCESS_READ; }
 static void buffer_scalar(struct parts *p)
 {
@@ -85,7 +84,7 @@ static const struct {
 	{ "endless scalar", scalar_large }, { "scalar of another size", scalar_other },
 	{ "scalar with access", scalar_access }, { "binding that is not there", buffer_index },
 	{ "buffer without access", buffer_access }, { "unknown access", buffer_rights },
-	{ "buffer with bytes", buffer_bytes }, { "read only, but not const", buffer_written },
+	{ "read only, but not const", buffer_written },
 	{ "scalar for a pointer", buffer_scalar }, { "pointer for a scalar", scalar_buffer },
 	{ "local for global", local_buffer }, { "endless local memory", local_large },
 };
