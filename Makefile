@@ -21,7 +21,7 @@
 #	CMD='...'	make try: shell commands ($$ for $)
 #	SECONDS=N	make fuzz: how long for each target
 #	CASES="..."	make shares: only these cases (tests/shares/run --help)
-#	BACKEND=name	make shares: only on this backend, null or ggml
+#	BACKEND=name	make shares: only on this backend: null, cuda or ggml
 #	MODEL=...	make demo: stories (default), smollm2, or a path to a GGUF
 #	HOST=1		the running system instead of the virtual machine
 #	KERNEL=key	which stock kernel: a row of tests/vm/kernels.tab (default 6.12)

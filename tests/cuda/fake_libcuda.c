@@ -7,7 +7,8 @@
  *
  * Environment: FAKE_CUDA_DEVICES, how many GPUs, 2; FAKE_CUDA_MEMORY, bytes of each in this process,
  * 64 MiB; FAKE_CUDA_MODE, compute mode; FAKE_CUDA_CONTROL, a file whose words are numbers of GPUs that are
- * lost now; FAKE_CUDA_DELAY_US, how long a stream sleeps before each piece of work.
+ * lost now; FAKE_CUDA_DELAY_US, how long a stream sleeps before each piece of work, and that a query
+ * takes a microsecond.
  */
 #include "fake_ptx.h"
 
@@ -730,6 +731,9 @@ EXPORT int cuEventQuery(struct event *event)
 	pthread_mutex_lock(&lock);
 	pending = event->pending;
 	pthread_mutex_unlock(&lock);
+	/* Where only sleep lets time pass, whoever polls for a while would never be done. */
+	if (pending && delay_us)
+		usleep(1);
 	/* The fault came before the event, so it is known here. */
 	return current->fault ? current->fault : pending ? NOT_READY : SUCCESS;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Load on vdevs of the null backend: tenants that submit, wait, think and lie as they are told,
+ * Load on vdevs of the null backend, or of the CUDA backend: tenants that submit, wait, think and lie as they are told,
  * and samples of the kernel's counters at set times.
  *
  * It never spins and never looks at the clock in a loop, so that it also runs where computing takes
@@ -181,10 +181,10 @@ static uint64_t number(const char *word, uint64_t scale)
 static void parse_tenant(struct tenant *t, char *words)
 {
 	enum { VDEV, CLIENTS, QUEUES, INFLIGHT, SEGMENTS, SEGMENT, THINK, SPREAD, START, TOKENS,
-	       CLAIMS, TIMEOUT, JOBS };
+	       CLAIMS, TIMEOUT, JOBS, PTX };
 	static char *const names[] = { "vdev", "clients", "queues", "inflight", "segments",
 				       "segment_us", "think_us", "spread", "start_ms", "tokens",
-				       "claims", "timeout_ms", "jobs", NULL };
+				       "claims", "timeout_ms", "jobs", "ptx", NULL };
 	char *value;
 
 	*t = (struct tenant){ .nr_clients = 1, .nr_queues = 1, .inflight = 2, .segments = 1,
@@ -204,6 +204,7 @@ static void parse_tenant(struct tenant *t, char *words)
 		case CLAIMS: t->claims = (uint32_t)number(value, 1); break;
 		case TIMEOUT: t->timeout_ns = number(value, NS_PER_MS); break;
 		case JOBS: t->jobs = number(value, 1); break;
+		case PTX: t->ptx = value; break;
 		default:
 			fprintf(stderr, "load: unknown: %s\n", value);
 			exit(2);

@@ -34,7 +34,7 @@ ALL_LIES = {"clients": 16, "queues": 64, "segments": 1, "segment_us": 200, "infl
             "timeout_ms": 1, "claims": 1 << 20}
 
 
-def weights(table, name, parts, within_pct, tenant=None, last=None, device="null0"):
+def weights(table, name, parts, within_pct, tenant=None, last=None, device=None):
     """Backlogged vdevs share by weight. @last: how the last of them lies."""
     names = [chr(ord("a") + i) for i in range(len(parts))]
     tenant = tenant or TENANT

@@ -3,6 +3,7 @@
 #include "load.h"
 
 #include <errno.h>
+#include <infini-kernel.h>
 #include <infini/null.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +13,15 @@
 
 #define BATCH_MAX	64
 #define PPM		1000000ULL
+#define TEXT_MAX	65536
 
 /* ---- opening ---- */
 
 static void open_buffer(struct client *client)
 {
-	struct infini_buffer_create create = { .type = INFINI_BUFFER_SHARED, .bytes = 4096 };
+	/* An element for each block of a kernel. */
+	struct infini_buffer_create create = { .type = INFINI_BUFFER_SHARED,
+					       .bytes = 4096 + 4 * client->tenant->segments };
 	void *addr;
 	int err = infini_buffer_create(client->fd, &create);
 
@@ -29,7 +33,7 @@ static void open_buffer(struct client *client)
 	client->work = addr;
 }
 
-static void open_program(struct client *client)
+static int create_null(struct client *client)
 {
 	const struct tenant *tenant = client->tenant;
 	const struct infini_null_program program = {
@@ -39,8 +43,54 @@ static void open_program(struct client *client)
 		.segment_ns = tenant->segment_ns,
 		.tokens_generated = tenant->tokens,
 	};
-	int err = infini_program_create(client->fd, INFINI_FORMAT_NULL, &program,
-					sizeof(program), &client->program);
+
+	return infini_program_create(client->fd, INFINI_FORMAT_NULL, &program, sizeof(program),
+				     &client->program);
+}
+
+static char *text_of(const char *path)
+{
+	char *text = must(calloc(1, TEXT_MAX));
+	FILE *file = fopen(path, "re");
+
+	if (!file || !fread(text, 1, TEXT_MAX - 1, file))
+		die(path, errno);
+	fclose(file);
+	return text;
+}
+
+/* y = 0 x + y, with x and y in one buffer: blocks of one thread, which may be cut apart. */
+static int create_ptx(struct client *client)
+{
+	static const struct infini_kernel_param params[] = {
+		INFINI_PARAM_BUFFER(0, INFINI_ACCESS_READ),
+		INFINI_PARAM_BUFFER(0, INFINI_ACCESS_READ | INFINI_ACCESS_WRITE),
+		INFINI_PARAM_SCALAR(sizeof(float)),
+		INFINI_PARAM_SCALAR(sizeof(uint32_t)),
+		INFINI_PARAM_OFFSET,
+	};
+	const uint32_t n = (uint32_t)client->tenant->segments;
+	const struct infini_kernel_run range = { .groups = { n, 1, 1 }, .items = { 1, 1, 1 } };
+	const float a = 0;
+	const void *const scalars[] = { &a, &n };
+	char *text = text_of(client->tenant->ptx);
+	const struct infini_kernel kernel = {
+		.format = INFINI_FORMAT_PTX, .flags = INFINI_KERNEL_F_CUTTABLE, .name = "saxpy",
+		.text = text, .params = params, .nr_params = sizeof(params) / sizeof(params[0]),
+	};
+	int err = infini_kernel_create(client->fd, &kernel, &client->program);
+
+	client->args_bytes = (uint32_t)infini_kernel_args_bytes(&kernel);
+	if (client->args_bytes > sizeof(client->args))
+		die("arguments", E2BIG);
+	infini_kernel_args(&kernel, &range, scalars, client->args);
+	free(text);
+	return err;
+}
+
+static void open_program(struct client *client)
+{
+	int err = client->tenant->ptx ? create_ptx(client) : create_null(client);
 
 	if (err)
 		die("program", err);
@@ -132,6 +182,8 @@ void queue_submit(struct queue *queue, uint32_t nr, uint64_t now)
 			.program = client->program,
 			.nr_bindings = 1,
 			.bindings = (uintptr_t)&binding,
+			.args = (uintptr_t)client->args,
+			.args_bytes = client->args_bytes,
 			.tokens_generated = tenant->claims,
 			.timeout_ns = tenant->timeout_ns,
 		};
@@ -221,7 +273,7 @@ uint64_t tenant_work_ns(const struct tenant *tenant)
 {
 	uint64_t segments = 0;
 
-	for (uint64_t i = 0; i < tenant->nr_clients; i++)
+	for (uint64_t i = 0; i < tenant->nr_clients && !tenant->ptx; i++)
 		segments += *(volatile const uint64_t *)tenant->clients[i].work;
 	return segments * tenant->segment_ns;
 }

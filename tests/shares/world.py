@@ -15,6 +15,12 @@ MODULE = os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko")
 QUANTUM_MS = 2.0
 
 
+class Chip:
+    """What the load runs on: a device, and what every tenant is told besides its own words."""
+
+    device, words = "null0", {}
+
+
 class Sample:
     """Counters of one vdev at one moment. @work_s: inside segments; @runnable_s: it had a job."""
 
@@ -72,6 +78,7 @@ def load(tenants, seconds, sample_ms=None, commands=()):
     for at_s, command in commands:
         words += ["-x", f"{at_s * 1000}:{infini.CTL} {command}"]
     for vdev, options in tenants:
+        options = {**options, **Chip.words}
         words += ["-t", ",".join([f"vdev={vdev}", *(f"{k}={v}" for k, v in options.items())])]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           check=False)
@@ -83,8 +90,8 @@ def load(tenants, seconds, sample_ms=None, commands=()):
 class Vdevs:
     """Some vdevs, for as long as the block lasts. Options are those of infinictl."""
 
-    def __init__(self, memory="60M", device="null0", **options):
-        self.memory, self.device, self.options = memory, device, options
+    def __init__(self, memory="60M", device=None, **options):
+        self.memory, self.device, self.options = memory, device or Chip.device, options
 
     def __enter__(self):
         try:
