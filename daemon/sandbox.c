@@ -130,6 +130,46 @@ static void ruleset_allow_compiler(int ruleset, const char *scratch, __u64 handl
 							   FS_IOCTL_DEV));
 }
 
+int infini_sandbox_nvidia_minor(const char *information)
+{
+	static const char key[] = "\nDevice Minor:";
+	const char *at = strstr(information, key);
+	unsigned int minor;
+
+	return at && sscanf(at + sizeof(key) - 1, "%u", &minor) == 1 && minor <= 255 ?
+		(int)minor : -1;
+}
+
+/* Which of /dev/nvidiaN belongs to the GPU at @pci. False where it is none of NVIDIA's. */
+static bool nvidia_node(const char *pci, char *path, size_t bytes)
+{
+	char information[4096];
+	ssize_t got = -1;
+	int minor, fd;
+
+	if (!pci || !pci[0])
+		return false;
+	snprintf(path, bytes, "/proc/driver/nvidia/gpus/%s/information", pci);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		got = read(fd, information, sizeof(information) - 1);
+		close(fd);
+	}
+	if (got < 0)
+		return false;
+	information[got] = '\0';
+	minor = infini_sandbox_nvidia_minor(information);
+	snprintf(path, bytes, "/dev/nvidia%d", minor);
+	return minor >= 0;
+}
+
+static void ruleset_allow_node(int ruleset, const char *path, __u64 access)
+{
+	/* A directory takes the right to list it, a file refuses that right. */
+	ruleset_allow(ruleset, path, access);
+	ruleset_allow(ruleset, path, LANDLOCK_ACCESS_FS_READ_DIR);
+}
+
 static int ruleset_make(const struct infini_sandbox *sandbox)
 {
 	static const char *const trees[] = {
@@ -141,9 +181,10 @@ static int ruleset_make(const struct infini_sandbox *sandbox)
 		"/dev/urandom", "/dev/zero",
 	};
 	static const char *const nodes[] = {
-		"/dev/dri", "/dev/accel", "/dev/kfd", "/dev/nvidia0", "/dev/nvidiactl",
-		"/dev/nvidia-uvm", "/dev/nvidia-modeset",
+		"/dev/dri", "/dev/accel", "/dev/kfd", "/dev/nvidiactl", "/dev/nvidia-uvm",
+		"/dev/nvidia-modeset",
 	};
+	char nvidia[64];
 	struct ruleset_attr attr;
 	__u64 node_access = FS_WRITE | LANDLOCK_ACCESS_FS_READ_FILE, tree_access = FS_READ;
 	int abi, fd;
@@ -166,11 +207,11 @@ static int ruleset_make(const struct infini_sandbox *sandbox)
 	ruleset_allow(fd, "/dev/null", node_access);
 	if (!is_accelerator(sandbox))
 		return fd;
-	for (size_t i = 0; i < COUNT(nodes); i++) {
-		/* A directory takes the right to list it, a file refuses that right. */
-		ruleset_allow(fd, nodes[i], node_access | (attr.handled_access_fs & FS_IOCTL_DEV));
-		ruleset_allow(fd, nodes[i], LANDLOCK_ACCESS_FS_READ_DIR);
-	}
+	node_access |= attr.handled_access_fs & FS_IOCTL_DEV;
+	for (size_t i = 0; i < COUNT(nodes); i++)
+		ruleset_allow_node(fd, nodes[i], node_access);
+	if (nvidia_node(sandbox->pci, nvidia, sizeof(nvidia)))
+		ruleset_allow_node(fd, nvidia, node_access);
 	return fd;
 }
 

@@ -10,6 +10,7 @@
 struct infini_sandbox {
 	uid_t uid;
 	gid_t gid;
+	const char *pci;		/* of the device: of NVIDIA's nodes the worker keeps its own */
 	/*
 	 * enum infini_device_class of the worker's device. A GPU's or NPU's user-space driver
 	 * generates code and talks to its kernel driver: it keeps executable mappings, ioctls of
@@ -31,5 +32,8 @@ struct infini_sandbox {
  * 0 or -errno, with a sentence in @why.
  */
 int infini_sandbox_enter(const struct infini_sandbox *sandbox, char *why, size_t why_bytes);
+
+/* The N of /dev/nvidiaN, by what the driver says of a GPU in /proc; -1 when it does not say. */
+int infini_sandbox_nvidia_minor(const char *information);
 
 #endif /* INFINI_DAEMON_SANDBOX_H */

@@ -13,6 +13,7 @@
 #include "exchange.h"
 #include "log.h"
 #include "proctitle.h"
+#include "refusal.h"
 #include "sandbox.h"
 #include "scratch.h"
 
@@ -157,6 +158,7 @@ static int open_backend(const struct infini_worker *worker, const struct infini_
 static int enter_sandbox(const struct infini_worker *worker, const char *scratch)
 {
 	const struct infini_sandbox sandbox = {
+		.pci = worker->pci,
 		.uid = worker->config->uid,
 		.gid = worker->config->gid,
 		.device_class = worker->device_class,
@@ -172,7 +174,7 @@ static int enter_sandbox(const struct infini_worker *worker, const char *scratch
 
 static int serve(const struct infini_worker *worker, const struct infini_backend_ops *ops,
 		 struct infini_backend *backend, const struct infini_executor_attach *attached,
-		 const struct infini_query *query)
+		 const struct infini_query *query, bool retire)
 {
 	struct infini_objects objects;
 	const uint64_t *word;
@@ -191,6 +193,7 @@ static int serve(const struct infini_worker *worker, const struct infini_backend
 				    attached->payload_bytes, word, &objects);
 	if (ret)
 		goto out;
+	exchanger.retire = retire;
 	set_signals(on_stop, on_retire);
 	ret = infini_exchanger_serve(&exchanger);
 	set_signals(on_stop_early, SIG_IGN);
@@ -200,9 +203,9 @@ out:
 	return ret;
 }
 
-/* The backend open, and the sandbox closed. */
+/* The sandbox closed, and the backend open or @opened what is in the way. */
 static int prepare(const struct infini_worker *worker, const struct infini_backend_ops **ops,
-		   struct infini_backend **backend)
+		   struct infini_backend **backend, int *opened)
 {
 	bool needs_nodes = worker->device_class == INFINI_CLASS_GPU ||
 			   worker->device_class == INFINI_CLASS_NPU;
@@ -214,11 +217,10 @@ static int prepare(const struct infini_worker *worker, const struct infini_backe
 		ret = load_backend(worker, ops);
 	if (!ret && sandbox_first)
 		ret = enter_sandbox(worker, scratch);
-	if (!ret)
-		ret = open_backend(worker, *ops, scratch, backend);
-	if (!ret && !sandbox_first)
-		ret = enter_sandbox(worker, scratch);
-	return ret;
+	if (ret)
+		return ret;
+	*opened = open_backend(worker, *ops, scratch, backend);
+	return sandbox_first ? 0 : enter_sandbox(worker, scratch);
 }
 
 /* As others see it: getpid() of the first process of a namespace is 1. */
@@ -229,23 +231,41 @@ static long visible_pid(void)
 	return readlink("/proc/self", text, sizeof(text) - 1) > 0 ? strtol(text, NULL, 10) : getpid();
 }
 
+/*
+ * The device does not open. A worker that left without a word would keep its clients waiting for ever:
+ * each new one is an executor to the module. So what waits now ends, and what comes wakes another worker.
+ */
+static void refuse(const struct infini_worker *worker, uint32_t format,
+		   const struct infini_executor_attach *attached, const struct infini_query *query)
+{
+	struct infini_backend_ops ops = infini_refusal_ops;
+
+	ops.format = format;
+	serve(worker, &ops, NULL, attached, query, true);
+}
+
 static int run(const struct infini_worker *worker)
 {
 	const struct infini_backend_ops *ops;
 	struct infini_executor_attach attached;
 	struct infini_backend *backend;
 	struct infini_query query;
-	int ret;
+	int opened, ret;
 
 	ret = attach(worker, &attached, &query);
 	if (ret)
 		return ret;
-	ret = prepare(worker, &ops, &backend);
+	ret = prepare(worker, &ops, &backend, &opened);
 	if (ret)
 		return ret;
+	if (opened) {
+		refuse(worker, ops->format, &attached, &query);
+		/* To the supervisor ENODEV is the module's word. */
+		return opened == -ENODEV ? -EIO : opened;
+	}
 	infini_info("worker %ld serves on device %s, generation %llu", visible_pid(),
 		    worker->device, (unsigned long long)attached.generation);
-	ret = serve(worker, ops, backend, &attached, &query);
+	ret = serve(worker, ops, backend, &attached, &query, false);
 	ops->close(backend);
 	return ret;
 }

@@ -8,6 +8,7 @@
 
 #include "channel.h"
 #include "exchange.h"
+#include "refusal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -696,6 +697,32 @@ static void backend_lost_in_an_allocation(void **state)
 	expect_result(0, 1, INFINI_RESULT_DONE, -EIO, 0);
 }
 
+static void what_waits_for_a_device_that_is_gone_ends(void **state)
+{
+	const struct infini_backend_ops kept = fake_ops;
+	int ret;
+
+	(void)state;
+	window = 2;
+	channel_bind(channel_push(INFINI_OP_ALLOC), channel_held(40, 32));
+	push_copy(channel_shared(0, 64), 0, channel_shared(1, 64), 0, 8);
+	push_program();
+	channel_push(INFINI_OP_ASK)->dispatch.program_format = FORMAT;
+	channel_bind(push_program(), channel_held(40, 32));
+	/* As the worker does: what is there now, and no more. */
+	channel.on_idle = retire_now;
+	channel.end = 0;
+	fake_ops = infini_refusal_ops;
+	fake_ops.format = FORMAT;
+	ret = serve();
+	fake_ops = kept;
+	assert_int_equal(ret, 0);
+	assert_int_equal(channel.nr_results, 5);
+	for (uint32_t i = 0; i < 4; i++)
+		expect_result(i, i + 1, INFINI_RESULT_DONE, -EIO, 0);
+	expect_result(4, 5, INFINI_RESULT_DONE, -EOWNERDEAD, 0);
+}
+
 /* ---- long copies ------------------------------------------------------------------- */
 
 static void long_fill_yields_between_chunks(void **state)
@@ -1142,6 +1169,7 @@ int main(void)
 		ROW(preempted_job_is_finished_too),
 		ROW(lost_backend_ends_the_worker),
 		ROW(backend_lost_in_an_allocation),
+		ROW(what_waits_for_a_device_that_is_gone_ends),
 		ROW(long_fill_yields_between_chunks),
 		ROW(last_chunk_is_not_given_back),
 		ROW(overlapping_long_copies_keep_every_byte),

@@ -369,9 +369,29 @@ static void compiling_worker(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void gpu_has_its_own_node(void **state)
+{
+	static const struct {
+		const char *information;
+		int minor;
+	} rows[] = {
+		{ "Model: \t\t NVIDIA H100\nIRQ:   \t\t 24\nDevice Minor: \t 3\nGPU Excluded:\t No\n", 3 },
+		{ "Model: \t\t Device Minor: 3\n", -1 },
+		{ "\nDevice Minor:\n", -1 },
+		{ "\nDevice Minor: \t 256\n", -1 },
+		{ "\nDevice Minor: \t -1\n", -1 },
+		{ "", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(infini_sandbox_nvidia_minor(rows[i].information), rows[i].minor);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gpu_has_its_own_node),
 		cmocka_unit_test(plain_worker),
 		cmocka_unit_test(accelerator_worker),
 		cmocka_unit_test(compiling_worker),

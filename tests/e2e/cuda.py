@@ -128,6 +128,11 @@ def case_lost(pool):
     check(status == 1 and ("Input/output error" in err or "Host is down" in err),
           f"{status}, {err!r}")
     right("b", "saxpy", "100")
+    # Workers cannot open it, and pause longer and longer: nobody waits for ever.
+    for _ in range(4):
+        status, _, err = ptx("a", "saxpy", "100")
+        check(status == 1 and ("Input/output error" in err or "Host is down" in err),
+              f"{status}, {err!r}")
     infini.wait_until("the log has the reason", lambda:
                       "CUDA_ERROR_UNKNOWN" in pool.said() or
                       "CUDA_ERROR_DEVICE_UNAVAILABLE" in pool.said())
