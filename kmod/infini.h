@@ -381,6 +381,7 @@ struct infini_kjob {
 	u32 tokens_scored;
 	u32 tokens_embedded;
 	u32 prompts;
+	struct infini_stream_times times;
 
 	u64 segment;
 	u64 dispatch;

@@ -76,7 +76,8 @@ static void infini_job_count_times_locked(struct infini_kjob *job, u64 now)
 	};
 
 	lockdep_assert_held(&client->vdev->device->lock);
-	infini_stream_tokens(&client->streams, &tokens, now, &client->vdev->count.times);
+	infini_stream_tokens(&client->streams, &tokens, now, &job->times);
+	infini_token_times_add(&client->vdev->count.times, &job->times);
 }
 
 /**
@@ -427,6 +428,7 @@ static void infini_job_reset(struct infini_kjob *job)
 	job->tokens_scored = 0;
 	job->tokens_embedded = 0;
 	job->prompts = 0;
+	job->times = (struct infini_stream_times){};
 	job->segment = 0;
 	job->dispatch = 0;
 	job->status = 0;

@@ -41,7 +41,8 @@ static inline u32 infini_trace_phase(const struct infini_kjob *job)
 /*
  * All events of a job have the same fields. @wait_ns: its last wait for the device; @run_ns: its
  * last stay with the worker, 0 when it never got there; @occupancy_ns: of all its stays, charged;
- * @total_ns: since it was submitted.
+ * @total_ns: since it was submitted; the six from @ttft_ns: what its tokens brought, known when the
+ * job is done.
  */
 DECLARE_EVENT_CLASS(infini_job_class,
 	TP_PROTO(struct infini_kjob *job, u64 now),
@@ -70,6 +71,12 @@ DECLARE_EVENT_CLASS(infini_job_class,
 		__field(u32, prompts)
 		__field(u32, scored)
 		__field(u32, embedded)
+		__field(u64, ttft_ns)
+		__field(u64, itl_first_ns)
+		__field(u64, itl_ns)
+		__field(u32, ttft_tokens)
+		__field(u32, itl_first_tokens)
+		__field(u32, itl_tokens)
 	),
 	TP_fast_assign(
 		const struct infini_client *client = job->queue->client;
@@ -98,14 +105,22 @@ DECLARE_EVENT_CLASS(infini_job_class,
 		__entry->prompts = job->prompts;
 		__entry->scored = job->tokens_scored;
 		__entry->embedded = job->tokens_embedded;
+		__entry->ttft_ns = job->times.ttft_ns;
+		__entry->itl_first_ns = job->times.itl_first_ns;
+		__entry->itl_ns = job->times.itl_ns;
+		__entry->ttft_tokens = job->times.ttft_tokens;
+		__entry->itl_first_tokens = job->times.itl_first_tokens;
+		__entry->itl_tokens = job->times.itl_tokens;
 	),
-	TP_printk("device=%u vdev=%u client=%u queue=%u pid=%d op=%u status=%d phase=%u evaluated=%u generated=%u seqno=%llu request=%llu dispatch=%llu segment=%llu cgroup=%llu wait_ns=%llu run_ns=%llu occupancy_ns=%llu total_ns=%llu prompt=%u prompts=%u scored=%u embedded=%u",
+	TP_printk("device=%u vdev=%u client=%u queue=%u pid=%d op=%u status=%d phase=%u evaluated=%u generated=%u seqno=%llu request=%llu dispatch=%llu segment=%llu cgroup=%llu wait_ns=%llu run_ns=%llu occupancy_ns=%llu total_ns=%llu prompt=%u prompts=%u scored=%u embedded=%u ttft_ns=%llu itl_first_ns=%llu itl_ns=%llu ttft_tokens=%u itl_first_tokens=%u itl_tokens=%u",
 		  __entry->device, __entry->vdev, __entry->client, __entry->queue, __entry->pid,
 		  __entry->op, __entry->status, __entry->phase, __entry->evaluated,
 		  __entry->generated, __entry->seqno, __entry->request, __entry->dispatch,
 		  __entry->segment, __entry->cgroup, __entry->wait_ns, __entry->run_ns,
 		  __entry->occupancy_ns, __entry->total_ns, __entry->prompt, __entry->prompts,
-		  __entry->scored, __entry->embedded)
+		  __entry->scored, __entry->embedded, __entry->ttft_ns, __entry->itl_first_ns,
+		  __entry->itl_ns, __entry->ttft_tokens, __entry->itl_first_tokens,
+		  __entry->itl_tokens)
 );
 
 DEFINE_EVENT(infini_job_class, infini_job_submit,

@@ -12,30 +12,30 @@ static struct infini_stream *infini_stream_of(struct infini_streams *streams, u6
 	return stream;
 }
 
-static void infini_times_add(struct infini_times *times, u64 ns, u64 nr)
+static void infini_stream_decoded(struct infini_stream *stream, u32 nr, u64 now,
+				  struct infini_stream_times *times)
 {
-	times->sum_ns += ns * nr;
-	times->hist[infini_hist_bucket(ns)] += nr;
-}
+	u32 seconds = min_t(u64, stream->ended, nr);
 
-static void infini_stream_decoded(struct infini_stream *stream, u64 nr, u64 now,
-				  struct infini_times *itl)
-{
-	u64 seconds = min_t(u64, stream->ended, nr);
-
-	if (seconds)
-		infini_times_add(itl, now - stream->ended_ns, seconds);
-	if (nr > seconds && stream->decoded_ns)
-		infini_times_add(itl, now - stream->decoded_ns, nr - seconds);
+	if (seconds) {
+		times->itl_first_ns = now - stream->ended_ns;
+		times->itl_first_tokens = seconds;
+	}
+	if (nr > seconds && stream->decoded_ns) {
+		times->itl_ns = now - stream->decoded_ns;
+		times->itl_tokens = nr - seconds;
+	}
 	stream->decoded_ns = now;
 	stream->ended = 0;
 }
 
-static void infini_stream_prompts(struct infini_stream *stream, u64 nr, u64 now,
-				  struct infini_times *ttft)
+static void infini_stream_prompts(struct infini_stream *stream, u32 nr, u64 now,
+				  struct infini_stream_times *times)
 {
-	if (stream->prompt_ns)
-		infini_times_add(ttft, now - stream->prompt_ns, nr);
+	if (stream->prompt_ns) {
+		times->ttft_ns = now - stream->prompt_ns;
+		times->ttft_tokens = nr;
+	}
 	stream->prompt_ns = 0;
 	stream->ended_ns = now;
 	stream->ended += nr;
@@ -66,10 +66,11 @@ void infini_stream_submitted(struct infini_streams *streams, u64 request, u64 no
  * @times: gets theirs; where a beginning was not seen, none
  */
 void infini_stream_tokens(struct infini_streams *streams, const struct infini_stream_tokens *tokens,
-			  u64 now, struct infini_token_times *times)
+			  u64 now, struct infini_stream_times *times)
 {
 	struct infini_stream *stream;
 
+	*times = (struct infini_stream_times){};
 	if (!tokens->request)
 		return;
 	stream = infini_stream_of(streams, tokens->request);
@@ -77,7 +78,28 @@ void infini_stream_tokens(struct infini_streams *streams, const struct infini_st
 		stream->prompt_ns = stream->arrived_ns;
 	stream->arrived_ns = 0;
 	if (tokens->decoded)
-		infini_stream_decoded(stream, tokens->decoded, now, &times->itl);
+		infini_stream_decoded(stream, tokens->decoded, now, times);
 	if (tokens->prompts)
-		infini_stream_prompts(stream, tokens->prompts, now, &times->ttft);
+		infini_stream_prompts(stream, tokens->prompts, now, times);
+}
+
+static void infini_times_add(struct infini_times *times, u64 ns, u64 nr)
+{
+	if (!nr)
+		return;
+	times->sum_ns += ns * nr;
+	times->hist[infini_hist_bucket(ns)] += nr;
+}
+
+/**
+ * infini_token_times_add - count what a job brought
+ * @sums: of its vdev
+ * @times: of infini_stream_tokens()
+ */
+void infini_token_times_add(struct infini_token_times *sums,
+			    const struct infini_stream_times *times)
+{
+	infini_times_add(&sums->ttft, times->ttft_ns, times->ttft_tokens);
+	infini_times_add(&sums->itl, times->itl_first_ns, times->itl_first_tokens);
+	infini_times_add(&sums->itl, times->itl_ns, times->itl_tokens);
 }

@@ -34,6 +34,23 @@ struct infini_token_times {
 };
 
 /**
+ * struct infini_stream_times - what the tokens of a job brought
+ * @ttft_ns: time to the first token, of each of @ttft_tokens
+ * @itl_first_ns: time since a first token, of each of @itl_first_tokens
+ * @itl_ns: time since a later one, of each of @itl_tokens
+ * @ttft_tokens: 0 where the beginning was not seen; likewise @itl_tokens
+ * @itl_first_tokens: second ones
+ */
+struct infini_stream_times {
+	u64 ttft_ns;
+	u64 itl_first_ns;
+	u64 itl_ns;
+	u32 ttft_tokens;
+	u32 itl_first_tokens;
+	u32 itl_tokens;
+};
+
+/**
  * struct infini_stream - where a stream is
  * @request: whose it is; 0 for nobody's
  * @arrived_ns: first job handed in since the last tokens, 0 for none
@@ -72,6 +89,8 @@ struct infini_stream_tokens {
 
 void infini_stream_submitted(struct infini_streams *streams, u64 request, u64 now);
 void infini_stream_tokens(struct infini_streams *streams, const struct infini_stream_tokens *tokens,
-			  u64 now, struct infini_token_times *times);
+			  u64 now, struct infini_stream_times *times);
+void infini_token_times_add(struct infini_token_times *sums,
+			    const struct infini_stream_times *times);
 
 #endif /* INFINI_CORE_STREAM_H */

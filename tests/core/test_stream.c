@@ -84,6 +84,7 @@ static void test_played(void **state)
 	const struct stream_case *c = *state;
 	struct infini_token_times times = { 0 };
 	struct infini_streams streams = { 0 };
+	struct infini_stream_times found;
 	u64 firsts = 0, others = 0, ttft_ns = 0, itl_ns = 0;
 
 	for (const struct step *s = c->steps; s < c->steps + STEPS_MAX && s->now; s++) {
@@ -97,7 +98,8 @@ static void test_played(void **state)
 			infini_stream_submitted(&streams, s->request, s->now);
 			continue;
 		}
-		infini_stream_tokens(&streams, &tokens, s->now, &times);
+		infini_stream_tokens(&streams, &tokens, s->now, &found);
+		infini_token_times_add(&times, &found);
 		firsts += s->firsts;
 		others += s->others;
 		ttft_ns += s->ttft_ns;
@@ -118,13 +120,16 @@ static void test_times_are_in_their_buckets(void **state)
 	struct infini_token_times times = { 0 };
 	struct infini_streams streams = { 0 };
 	struct infini_stream_tokens tokens = { .request = 7, .prompt = 5, .prompts = 1 };
+	struct infini_stream_times found;
 
 	(void)state;
 	infini_stream_submitted(&streams, 7, 1000);
-	infini_stream_tokens(&streams, &tokens, 1001000, &times);
+	infini_stream_tokens(&streams, &tokens, 1001000, &found);
+	infini_token_times_add(&times, &found);
 	tokens.prompt = tokens.prompts = 0;
 	tokens.decoded = 1;
-	infini_stream_tokens(&streams, &tokens, 1002024, &times);
+	infini_stream_tokens(&streams, &tokens, 1002024, &found);
+	infini_token_times_add(&times, &found);
 	assert_int_equal(times.ttft.hist[79], 1);
 	assert_int_equal(times.itl.hist[40], 1);
 }
