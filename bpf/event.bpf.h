@@ -1,13 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An event of a job, however it came. JOB_EVENT(lat, dispatch) { ... } makes two programs for
- * infini_job_dispatch, lat_dispatch (typed) and lat_dispatch_tp (classic), of which the tool loads
- * one; the body is given @e.
+ * An event of a job, however it came. JOB_EVENT(lat, preempt) { ... } makes two programs for
+ * infini_job_preempt, lat_preempt (typed) and lat_preempt_tp (classic), of which the tool loads
+ * one; the body is given @e. Each program that runs costs the tenant, and so does each map that it
+ * asks: what the end of a job or of a stay can tell is taken from there.
  */
 #ifndef INFINI_BPF_EVENT_H
 #define INFINI_BPF_EVENT_H
 
+#include "hist.h"
 #include "kernel.h"
+
+/**
+ * struct token_times - what tokens brought
+ * @ttft_ns: time to the first token, of each of @ttft_tokens
+ * @itl_first_ns: time since a first token, of each of @itl_first_tokens
+ * @itl_ns: time since a later one, of each of @itl_tokens
+ */
+struct token_times {
+	u64 ttft_ns;
+	u64 itl_first_ns;
+	u64 itl_ns;
+	u32 ttft_tokens;
+	u32 itl_first_tokens;
+	u32 itl_tokens;
+};
 
 /* The fields of docs/tracepoints.md, and when. */
 struct event {
@@ -34,6 +51,7 @@ struct event {
 	u32 prompts;
 	u32 scored;
 	u32 embedded;
+	struct token_times times;
 };
 
 static __always_inline void event_typed(struct event *e, struct infini_kjob *job, u64 now)
@@ -67,6 +85,12 @@ static __always_inline void event_typed(struct event *e, struct infini_kjob *job
 	e->prompts = job->prompts;
 	e->scored = job->tokens_scored;
 	e->embedded = job->tokens_embedded;
+	e->times.ttft_ns = job->times.ttft_ns;
+	e->times.itl_first_ns = job->times.itl_first_ns;
+	e->times.itl_ns = job->times.itl_ns;
+	e->times.ttft_tokens = job->times.ttft_tokens;
+	e->times.itl_first_tokens = job->times.itl_first_tokens;
+	e->times.itl_tokens = job->times.itl_tokens;
 }
 
 /* bpf_ktime_get_ns(), which the compiler leaves out where nobody wants to know. */
@@ -106,6 +130,12 @@ static __always_inline void event_classic(struct event *e, const struct infini_j
 	e->prompts = entry->prompts;
 	e->scored = entry->scored;
 	e->embedded = entry->embedded;
+	e->times.ttft_ns = entry->ttft_ns;
+	e->times.itl_first_ns = entry->itl_first_ns;
+	e->times.itl_ns = entry->itl_ns;
+	e->times.ttft_tokens = entry->ttft_tokens;
+	e->times.itl_first_tokens = entry->itl_first_tokens;
+	e->times.itl_tokens = entry->itl_tokens;
 }
 
 /* The row of @key, made from @nothing if it is new; NULL, and one more @lost, without room. */
@@ -122,9 +152,20 @@ static __always_inline void *row_get(void *map, const void *key, const void *not
 	return row;
 }
 
-#define INFINI_EVENT(tool, name, tracepoint)					\
+/* Counted into histograms of both. */
+static __always_inline void times_count(const struct token_times *times, u32 *ttft, u32 *itl)
+{
+	if (times->ttft_tokens)
+		hist_add_times(ttft, times->ttft_ns, times->ttft_tokens);
+	if (times->itl_first_tokens)
+		hist_add_times(itl, times->itl_first_ns, times->itl_first_tokens);
+	if (times->itl_tokens)
+		hist_add_times(itl, times->itl_ns, times->itl_tokens);
+}
+
+#define JOB_EVENT(tool, name)							\
 	static __always_inline void tool##_##name##_event(const struct event *e); \
-	SEC("tp_btf/" tracepoint)						\
+	SEC("tp_btf/infini_job_" #name)						\
 	int BPF_PROG(tool##_##name, struct infini_kjob *job, u64 now)		\
 	{									\
 		struct event e = {};						\
@@ -135,7 +176,7 @@ static __always_inline void *row_get(void *map, const void *key, const void *not
 		tool##_##name##_event(&e);					\
 		return 0;							\
 	}									\
-	SEC("tracepoint/infini/" tracepoint)					\
+	SEC("tracepoint/infini/infini_job_" #name)				\
 	int tool##_##name##_tp(const struct infini_job_entry *entry)		\
 	{									\
 		struct event e = {};						\
@@ -145,8 +186,5 @@ static __always_inline void *row_get(void *map, const void *key, const void *not
 		return 0;							\
 	}									\
 	static __always_inline void tool##_##name##_event(const struct event *e)
-
-#define JOB_EVENT(tool, name)	INFINI_EVENT(tool, name, "infini_job_" #name)
-#define TOKENS_EVENT(tool)	INFINI_EVENT(tool, tokens, "infini_tokens")
 
 #endif /* INFINI_BPF_EVENT_H */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* infinilat: histograms of what takes time, of each control group on each vdev. */
 #include "event.bpf.h"
-#include "stream.bpf.h"
 #include "infinilat.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -22,7 +21,7 @@ struct {
 } lat_yields SEC(".maps");
 
 static struct lat_row nothing;
-__u64 lat_lost;	/* durations for which lat_rows had no room */
+__u64 lat_lost;	/* stays for which lat_rows had no room */
 static u64 lat_asked;	/* entries of lat_yields */
 
 static __always_inline struct lat_row *row_of(const struct event *e)
@@ -30,19 +29,6 @@ static __always_inline struct lat_row *row_of(const struct event *e)
 	struct lat_key key = { .cgroup = e->cgroup, .device = e->device, .vdev = e->vdev };
 
 	return row_get(&lat_rows, &key, &nothing, &lat_lost);
-}
-
-JOB_EVENT(lat, submit)
-{
-	stream_submitted(e);
-}
-
-JOB_EVENT(lat, dispatch)
-{
-	struct lat_row *row = row_of(e);
-
-	if (row)
-		hist_add(row->wait, e->wait_ns);
 }
 
 JOB_EVENT(lat, yield)
@@ -54,18 +40,12 @@ JOB_EVENT(lat, yield)
 		__sync_fetch_and_add(&lat_asked, 1);
 }
 
-/* A job is back with the module. Its run is 0 if it never was with the worker. */
-static __always_inline void back(const struct event *e)
+/* Something of the vdev is back: had it to be? */
+static __always_inline void yielded(const struct event *e, struct lat_row *row)
 {
 	u32 vdev = e->vdev;
-	struct lat_row *row;
 	u64 *asked;
 
-	if (!e->run_ns)
-		return;
-	row = row_of(e);
-	if (row)
-		hist_add(row->run, e->run_ns);
 	if (!lat_asked)
 		return;
 	asked = bpf_map_lookup_elem(&lat_yields, &vdev);
@@ -77,6 +57,22 @@ static __always_inline void back(const struct event *e)
 		__sync_fetch_and_sub(&lat_asked, 1);
 }
 
+/* A job is back with the module. Its run is 0 if it never was with the worker. */
+static __always_inline struct lat_row *back(const struct event *e)
+{
+	struct lat_row *row;
+
+	if (!e->run_ns)
+		return NULL;
+	row = row_of(e);
+	if (row) {
+		hist_add(row->wait, e->wait_ns);
+		hist_add(row->run, e->run_ns);
+	}
+	yielded(e, row);
+	return row;
+}
+
 JOB_EVENT(lat, preempt)
 {
 	back(e);
@@ -84,15 +80,8 @@ JOB_EVENT(lat, preempt)
 
 JOB_EVENT(lat, complete)
 {
-	back(e);
-}
+	struct lat_row *row = back(e);
 
-TOKENS_EVENT(lat)
-{
-	struct lat_row *row = row_of(e);
-	struct stream_times times;
-
-	stream_tokens(e, &times);
 	if (row)
-		stream_count(&times, row->ttft, row->itl);
+		times_count(&e->times, row->ttft, row->itl);
 }

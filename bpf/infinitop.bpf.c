@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* infinitop: counts jobs, tokens and times of each process on each vdev. */
 #include "event.bpf.h"
-#include "stream.bpf.h"
 #include "llama.bpf.h"
 #include "infinitop.h"
 
@@ -14,7 +13,6 @@ struct {
 	__type(value, struct top_row);
 } top_rows SEC(".maps");
 
-const volatile __u32 top_uprobe;	/* calls of libllama are counted too */
 static struct top_row nothing;
 __u64 top_lost;	/* events of processes for which top_rows had no room */
 
@@ -30,18 +28,16 @@ static __always_inline struct top_row *row_of(const struct event *e)
 	return row_get(&top_rows, &key, &nothing, &top_lost);
 }
 
+/* Loaded only if calls of libllama are counted too. */
 JOB_EVENT(top, submit)
 {
-	stream_submitted(e);
-	if (top_uprobe)
-		llama_submitted();
+	llama_submitted();
 }
 
-JOB_EVENT(top, dispatch)
+/* A job is back with the module. Its run is 0 if it never was with the worker. */
+static __always_inline void count_stay(struct top_row *row, const struct event *e)
 {
-	struct top_row *row = row_of(e);
-
-	if (!row)
+	if (!e->run_ns)
 		return;
 	row->dispatches++;
 	row->wait_ns += e->wait_ns;
@@ -52,29 +48,20 @@ JOB_EVENT(top, preempt)
 {
 	struct top_row *row = row_of(e);
 
-	if (row)
-		row->preemptions++;
-}
-
-JOB_EVENT(top, complete)
-{
-	struct top_row *row = row_of(e);
-
 	if (!row)
 		return;
-	row->jobs += !e->status;
-	row->failed += !!e->status;
-	row->occupancy_ns += e->occupancy_ns;
+	count_stay(row, e);
+	row->preemptions++;
 }
 
 static __always_inline void count_tokens(struct top_row *row, const struct event *e)
 {
-	struct stream_times times;
+	const struct token_times *times = &e->times;
 
-	stream_tokens(e, &times);
-	stream_count(&times, row->ttft, row->itl);
-	row->ttft_ns += times.ttft_ns * times.firsts;
-	row->itl_ns += stream_itl_ns(&times);
+	times_count(times, row->ttft, row->itl);
+	row->ttft_ns += times->ttft_ns * times->ttft_tokens;
+	row->itl_ns += times->itl_first_ns * times->itl_first_tokens +
+		       times->itl_ns * times->itl_tokens;
 	row->evaluated += e->evaluated;
 	row->generated += e->generated;
 	row->prompt += e->prompt;
@@ -83,11 +70,20 @@ static __always_inline void count_tokens(struct top_row *row, const struct event
 	row->embedded += e->embedded;
 }
 
-TOKENS_EVENT(top)
+JOB_EVENT(top, complete)
 {
 	struct top_row *row = row_of(e);
 
-	if (row)
+	if (!row)
+		return;
+	count_stay(row, e);
+	row->occupancy_ns += e->occupancy_ns;
+	if (e->status) {
+		row->failed++;
+		return;
+	}
+	row->jobs++;
+	if (e->evaluated || e->generated)
 		count_tokens(row, e);
 }
 
@@ -120,6 +116,7 @@ static __always_inline void count_call(const struct llama_call *call, int status
 	}
 	stream_submitted(&e);
 	e.now = bpf_ktime_get_ns();
+	stream_tokens(&e, &e.times);
 	count_tokens(row, &e);
 }
 

@@ -18,8 +18,8 @@ struct top_key {
  * struct top_row - what it did since the tool was started
  * @prompt: evaluated tokens that belong to a prompt; likewise @scored and @embedded
  * @prompts: that came to their end
- * @dispatches: and how long each had waited: @wait_ns together, @wait one by one; likewise
- *	@ttft_ns and @ttft of first tokens, @itl_ns and @itl of those after
+ * @dispatches: from which the job is back, and how long each had waited: @wait_ns together, @wait
+ *	one by one; likewise @ttft_ns and @ttft of first tokens, @itl_ns and @itl of those after
  */
 struct top_row {
 	__u64 jobs;

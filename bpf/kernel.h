@@ -39,6 +39,15 @@ struct infini_queue {
 	u32 handle;
 } __relocated;
 
+struct infini_stream_times {
+	u64 ttft_ns;
+	u64 itl_first_ns;
+	u64 itl_ns;
+	u32 ttft_tokens;
+	u32 itl_first_tokens;
+	u32 itl_tokens;
+} __relocated;
+
 struct infini_kjob {
 	struct infini_queue *queue;
 	u64 seqno;
@@ -50,6 +59,7 @@ struct infini_kjob {
 	u32 tokens_scored;
 	u32 tokens_embedded;
 	u32 prompts;
+	struct infini_stream_times times;
 	u64 segment;
 	u64 dispatch;
 	int status;
@@ -85,6 +95,12 @@ struct infini_job_entry {
 	u32 prompts;
 	u32 scored;
 	u32 embedded;
+	u64 ttft_ns;
+	u64 itl_first_ns;
+	u64 itl_ns;
+	u32 ttft_tokens;
+	u32 itl_first_tokens;
+	u32 itl_tokens;
 };
 
 #endif /* INFINI_BPF_KERNEL_H */

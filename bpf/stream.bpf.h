@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Time to the first token and between tokens. A stream is one request id of one client; with
- * llama.cpp that is a context, which may hold several sequences. A prompt arrives with the first job
- * handed in since the stream's last tokens, and goes on until it ends. A sequence that goes on had
- * its token before in the last job in which any did, or its first one when a prompt ended since.
- * All events of a stream come under its device's lock, so none is lost to another.
+ * Time to the first token and between tokens of what runs past the module, which says them of its
+ * own jobs. A stream is a context of llama.cpp, which may hold several sequences. A prompt arrives
+ * with the first call since the stream's last tokens, and goes on until it ends. A sequence that goes
+ * on had its token before in the last call in which any did, or its first one when a prompt ended
+ * since. A context is in one call at a time, so no event of a stream is lost to another.
  */
 #ifndef INFINI_BPF_STREAM_H
 #define INFINI_BPF_STREAM_H
 
 #include "event.bpf.h"
-#include "hist.h"
 
 struct stream_key {
 	u64 request;
@@ -20,7 +19,7 @@ struct stream_key {
 
 /**
  * struct stream - where a stream is
- * @arrived_ns: first job handed in since the last tokens, 0 for none
+ * @arrived_ns: first call since the last tokens, 0 for none
  * @prompt_ns: arrival of the prompt that is being worked on, 0 for none
  * @ended_ns: when a prompt last ended
  * @decoded_ns: when sequences last went on, 0 for never
@@ -40,16 +39,6 @@ struct {
 	__type(key, struct stream_key);
 	__type(value, struct stream);
 } streams SEC(".maps");
-
-/* What tokens brought: times to the first and since the one before, and of how many each. */
-struct stream_times {
-	u64 ttft_ns;
-	u64 second_ns;	/* since a first token */
-	u64 itl_ns;	/* since a later one */
-	u32 firsts;
-	u32 seconds;
-	u32 others;
-};
 
 static __always_inline struct stream *stream_of(const struct event *e)
 {
@@ -71,34 +60,34 @@ static __always_inline void stream_submitted(const struct event *e)
 		stream->arrived_ns = e->now;
 }
 
-/* Prompts end with the job. */
+/* Prompts end with the call. */
 static __always_inline void stream_prompts(struct stream *stream, const struct event *e,
-					   struct stream_times *times)
+					   struct token_times *times)
 {
 	if (stream->prompt_ns) {
 		times->ttft_ns = e->now - stream->prompt_ns;
-		times->firsts = e->prompts;
+		times->ttft_tokens = e->prompts;
 	}
 	stream->prompt_ns = 0;
 	stream->ended_ns = e->now;
 	stream->ended += e->prompts;
 }
 
-/* Sequences, @nr of them, go on with the job. */
+/* Sequences, @nr of them, go on with the call. */
 static __always_inline void stream_decoded(struct stream *stream, const struct event *e, u32 nr,
-					   struct stream_times *times)
+					   struct token_times *times)
 {
-	times->seconds = stream->ended < nr ? stream->ended : nr;
-	times->second_ns = e->now - stream->ended_ns;
+	times->itl_first_tokens = stream->ended < nr ? stream->ended : nr;
+	times->itl_first_ns = e->now - stream->ended_ns;
 	if (stream->decoded_ns) {
-		times->others = nr - times->seconds;
+		times->itl_tokens = nr - times->itl_first_tokens;
 		times->itl_ns = e->now - stream->decoded_ns;
 	}
 	stream->decoded_ns = e->now;
 	stream->ended = 0;
 }
 
-static __always_inline void stream_tokens(const struct event *e, struct stream_times *times)
+static __always_inline void stream_tokens(const struct event *e, struct token_times *times)
 {
 	u32 decoded = e->generated > e->prompts ? e->generated - e->prompts : 0;
 	struct stream *stream = stream_of(e);
@@ -113,22 +102,6 @@ static __always_inline void stream_tokens(const struct event *e, struct stream_t
 		stream_decoded(stream, e, decoded, times);
 	if (e->prompts)
 		stream_prompts(stream, e, times);
-}
-
-/* Counted into histograms of both. */
-static __always_inline void stream_count(const struct stream_times *times, u32 *ttft, u32 *itl)
-{
-	if (times->firsts)
-		hist_add_times(ttft, times->ttft_ns, times->firsts);
-	if (times->seconds)
-		hist_add_times(itl, times->second_ns, times->seconds);
-	if (times->others)
-		hist_add_times(itl, times->itl_ns, times->others);
-}
-
-static __always_inline u64 stream_itl_ns(const struct stream_times *times)
-{
-	return times->second_ns * times->seconds + times->itl_ns * times->others;
 }
 
 #endif /* INFINI_BPF_STREAM_H */

@@ -126,18 +126,16 @@ static int tool_choose(struct bpf_object *object)
 	bpf_object__for_each_program(program, object) {
 		enum bpf_prog_type type = bpf_program__type(program);
 
-		if (type == BPF_PROG_TYPE_TRACING)
-			bpf_program__set_autoload(program, typed);
-		else if (type == BPF_PROG_TYPE_TRACEPOINT)
-			bpf_program__set_autoload(program, !typed);
+		if (type == (typed ? BPF_PROG_TYPE_TRACEPOINT : BPF_PROG_TYPE_TRACING))
+			bpf_program__set_autoload(program, false);
 	}
 	return 0;
 }
 
-/* Maps of ours, not those that hold a program's variables. */
+/* Maps of ours that are used, not those that hold a program's variables. */
 static bool tool_pinnable(const struct bpf_map *map)
 {
-	return !strchr(bpf_map__name(map), '.');
+	return bpf_map__autocreate(map) && !strchr(bpf_map__name(map), '.');
 }
 
 static void tool_pin_path(char *path, size_t size, const struct bpf_map *map)

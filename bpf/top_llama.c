@@ -59,9 +59,14 @@ bool top_llama_add(struct top_llama *llama, const char *path)
 
 void top_llama_prepare(const struct top_llama *llama, struct infinitop *skeleton)
 {
-	skeleton->rodata->top_uprobe = llama->nr > 0;
+	bool wanted = llama->nr > 0;
+
 	for (int probe = 0; probe < PROBES; probe++)
-		bpf_program__set_autoload(program_of(skeleton, probe), llama->nr > 0);
+		bpf_program__set_autoload(program_of(skeleton, probe), wanted);
+	bpf_program__set_autoload(skeleton->progs.top_submit, wanted);
+	bpf_program__set_autoload(skeleton->progs.top_submit_tp, wanted);
+	bpf_map__set_autocreate(skeleton->maps.llama_calls, wanted);
+	bpf_map__set_autocreate(skeleton->maps.streams, wanted);
 }
 
 /* 0 or -errno; -ENOENT if the file, or the function in it, does not exist. */

@@ -4,6 +4,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -354,6 +355,19 @@ def case_bpftrace():
         ensure(want in said, f"no {want!r} in {said!r}")
 
 
+def case_record():
+    """the record of docs/tracepoints.md is what the kernel says of each event of a job"""
+    with open(os.path.join(infini.TREE, "docs/tracepoints.md"), encoding="utf-8") as text:
+        told = re.findall(r"^\| (\d+) \| `(\w+)` \| ([su]\d+) \|", text.read(), re.MULTILINE)
+    ensure(told[0] == ("8", "device", "u32"), f"docs/tracepoints.md begins with {told[0]}")
+    for event in ("job_submit", "job_dispatch", "job_yield", "job_preempt", "tokens", "job_complete",
+                  "job_timeout"):
+        with open(f"/sys/kernel/tracing/events/infini/infini_{event}/format", encoding="ascii") as file:
+            fields = re.findall(r"field:([su]\d+) (\w+);\s+offset:(\d+);", file.read())
+        ensure([(at, name, kind) for kind, name, at in fields] == told,
+               f"infini_{event} has {fields}")
+
+
 def unload_with_tools():
     """The module stays while a tool is attached, and goes once it has been killed."""
     for tool in TOOLS:
@@ -367,7 +381,7 @@ def unload_with_tools():
 
 BOTH = [case_exact, case_killed]
 TYPED = [case_histograms, case_late, case_lost, case_snoop_filters, case_without_root, case_no_vdev,
-         case_processes, case_filters, case_pins, case_screen, case_bpftrace]
+         case_processes, case_filters, case_pins, case_screen, case_bpftrace, case_record]
 LLAMA = [llama.case_direct, llama.case_not_twice, llama.case_batches, llama.case_no_library]
 CLASSIC = [case_late, case_without_records]
 

@@ -74,19 +74,19 @@ static void play(const struct step *step, size_t nr)
 			.prompts = step->prompts,
 		};
 		const struct want *want = &step->want;
-		struct stream_times times;
+		struct token_times times;
 
 		if (!step->prompt && !step->decoded) {
 			stream_submitted(&e);
 			continue;
 		}
 		stream_tokens(&e, &times);
-		assert_int_equal(times.firsts, want->firsts);
-		assert_int_equal(times.firsts ? times.ttft_ns : 0, want->ttft_ns);
-		assert_int_equal(times.seconds, want->seconds);
-		assert_int_equal(times.seconds ? times.second_ns : 0, want->second_ns);
-		assert_int_equal(times.others, want->others);
-		assert_int_equal(times.others ? times.itl_ns : 0, want->itl_ns);
+		assert_int_equal(times.ttft_tokens, want->firsts);
+		assert_int_equal(times.ttft_tokens ? times.ttft_ns : 0, want->ttft_ns);
+		assert_int_equal(times.itl_first_tokens, want->seconds);
+		assert_int_equal(times.itl_first_tokens ? times.itl_first_ns : 0, want->second_ns);
+		assert_int_equal(times.itl_tokens, want->others);
+		assert_int_equal(times.itl_tokens ? times.itl_ns : 0, want->itl_ns);
 	}
 }
 
@@ -174,13 +174,13 @@ static void test_attached_late(void **state)
 static void test_embeddings(void **state)
 {
 	struct event e = { .now = 200, .request = 1, .evaluated = 64, .embedded = 40, .scored = 24 };
-	struct stream_times times;
+	struct token_times times;
 
 	(void)state;
 	nr_streams = 0;
 	stream_submitted(&(struct event){ .now = 100, .request = 1 });
 	stream_tokens(&e, &times);
-	assert_int_equal(times.firsts + times.seconds + times.others, 0);
+	assert_int_equal(times.ttft_tokens + times.itl_first_tokens + times.itl_tokens, 0);
 }
 
 int main(void)

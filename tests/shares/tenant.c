@@ -184,6 +184,7 @@ void queue_submit(struct queue *queue, uint32_t nr, uint64_t now)
 			.bindings = (uintptr_t)&binding,
 			.args = (uintptr_t)client->args,
 			.args_bytes = client->args_bytes,
+			.request_id = 1,
 			.tokens_generated = tenant->claims,
 			.timeout_ns = tenant->timeout_ns,
 		};
