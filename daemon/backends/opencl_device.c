@@ -3,13 +3,13 @@
 #include "opencl_device.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
+
+#include "opencl_files.h"
 
 #define PLATFORMS_MAX	16
 #define DEVICES_MAX	64		/* of all platforms */
@@ -299,7 +299,7 @@ int infini_opencl_device_open(const struct infini_backend_open *open,
 		infini_opencl_device_close(b);
 		return -EIO;
 	}
-	infini_opencl_device_count_files(b);
+	infini_opencl_files_count(b);
 	*backend = b;
 	return 0;
 }
@@ -311,26 +311,6 @@ void infini_opencl_device_close(struct infini_backend *backend)
 	if (backend->context)
 		clReleaseContext(backend->context);
 	free(backend);
-}
-
-/* nftw() takes no argument for its function; a worker has one backend and one thread that calls it. */
-static uint64_t files_bytes;
-
-static int add_file(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)path;
-	(void)at;
-	if (type == FTW_F)
-		files_bytes += (uint64_t)st->st_blocks * 512;
-	return 0;
-}
-
-void infini_opencl_device_count_files(struct infini_backend *backend)
-{
-	files_bytes = 0;
-	if (backend->scratch[0])
-		nftw(backend->scratch, add_file, 8, FTW_PHYS);
-	backend->held_bytes = files_bytes;
 }
 
 uint64_t infini_opencl_device_held_bytes(struct infini_backend *backend)

@@ -34,9 +34,6 @@ int infini_opencl_device_open(const struct infini_backend_open *open,
 void infini_opencl_device_close(struct infini_backend *backend);
 uint64_t infini_opencl_device_held_bytes(struct infini_backend *backend);
 
-/* The compiler may have run: what its files take now. */
-void infini_opencl_device_count_files(struct infini_backend *backend);
-
 void infini_opencl_log(infini_backend_log_fn log, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "opencl_files.h"
 #include "opencl_options.h"
 #include "opencl_signature.h"
 
@@ -128,18 +129,22 @@ int infini_opencl_program_load(struct infini_backend *backend, const void *data,
 			       struct infini_backend_program **program)
 {
 	struct infini_backend_program *new = calloc(1, sizeof(*new));
+	struct infini_opencl_files files;
 	int ret;
 
 	if (!new)
 		return -ENOMEM;
+	infini_opencl_files_list(backend, &files);
 	ret = load(backend, new, data, bytes);
-	infini_opencl_device_count_files(backend);
 	if (ret) {
 		infini_opencl_program_free(backend, new);
-		return ret;
+		infini_opencl_files_restore(backend, &files);
+	} else {
+		*program = new;
 	}
-	*program = new;
-	return 0;
+	infini_opencl_files_release(&files);
+	infini_opencl_files_count(backend);
+	return ret;
 }
 
 void infini_opencl_program_free(struct infini_backend *backend,
@@ -149,6 +154,6 @@ void infini_opencl_program_free(struct infini_backend *backend,
 		clReleaseKernel(program->entry);
 	if (program->built)
 		clReleaseProgram(program->built);
-	infini_opencl_device_count_files(backend);
+	infini_opencl_files_count(backend);
 	free(program);
 }

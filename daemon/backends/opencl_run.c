@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "opencl_buffer.h"
+#include "opencl_files.h"
 #include "opencl_program.h"
 
 #define GROWTH_MAX	8		/* of a part against the one before */
@@ -217,7 +218,7 @@ int infini_opencl_program_run(struct infini_backend *backend,
 		return ret;
 	if (memcmp(program->items, job.range.items, sizeof(program->items))) {
 		memcpy(program->items, job.range.items, sizeof(program->items));
-		infini_opencl_device_count_files(backend);
+		infini_opencl_files_count(backend);
 	}
 	back = move_pages(backend, program, run, infini_opencl_buffer_take_back);
 	return back ? back : ret;

@@ -137,5 +137,6 @@ const struct backend_kit backend_kit = {
 	/* Each that is not refused at once is compiled. */
 	.damaged = 200,
 	.loads = 20,
+	.keeps_bytes = 20 * 64,			/* PoCL loses 16 of each program */
 	.scratch_bytes = 1 << 20,		/* PoCL compiles its own kernels when it first needs them */
 };

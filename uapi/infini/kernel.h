@@ -21,7 +21,12 @@
 #define INFINI_KERNEL_SCALAR_BYTES_MAX	256
 #define INFINI_KERNEL_DIMS		3
 
-/* The launch may be cut into several, so that others get their turn: see INFINI_KERNEL_OFFSET. */
+/*
+ * The launch may be cut into several, along the last dimension with more than one group, so that others
+ * get their turn. ptx: see INFINI_KERNEL_OFFSET. opencl-c: get_global_id() is what it is in the whole, but
+ * get_global_size(), get_global_offset(), get_group_id() and get_num_groups() are those of the part: a
+ * kernel that asks for these, or whose groups wait for each other, may not say so.
+ */
 #define INFINI_KERNEL_F_CUTTABLE	(1 << 0)
 
 enum infini_kernel_param_kind {
