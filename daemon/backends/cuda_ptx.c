@@ -15,10 +15,15 @@ struct token {
 	bool glued;			/* directly behind a word: an instruction's suffix */
 };
 
+#define DECLARED_MAX	64
+
 struct reader {
 	const char *at, *end;
 	struct token token;		/* length 0: the end */
+	int braces;			/* open with the token */
 	const char *why;
+	struct token declared[DECLARED_MAX];	/* functions whose body has to follow */
+	unsigned int nr_declared;
 	struct cuda_ptx *ptx;
 	const char *kernel;
 	unsigned int kernels;		/* of that name */
@@ -80,6 +85,33 @@ static bool carries_suffix(const struct token *token)
 	return is_word(token->at[0]) && (token->at[0] < '0' || token->at[0] > '9');
 }
 
+static bool is(const struct reader *r, const char *word)
+{
+	return r->token.length == strlen(word) && !memcmp(r->token.at, word, r->token.length);
+}
+
+/*
+ * What the driver has a body for, whatever is declared before: a heap of the device that nobody counts,
+ * output of this process, launches of kernels by kernels.
+ */
+static bool is_drivers(const struct reader *r)
+{
+	static const char *const names[] = { "malloc", "free", "vprintf", "__assertfail" };
+	static const char *const beginnings[] = { "cudaLaunch", "cudaGetParameterBuffer" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (is(r, names[i]))
+			return true;
+	}
+	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+		size_t length = strlen(beginnings[i]);
+
+		if (r->token.length >= length && !memcmp(r->token.at, beginnings[i], length))
+			return true;
+	}
+	return false;
+}
+
 /* ".global", "ld", "12", "\"text\"" or one character of punctuation. False at the end. */
 static bool next(struct reader *r)
 {
@@ -107,12 +139,21 @@ static bool next(struct reader *r)
 		r->at++;
 	}
 	r->token.length = (size_t)(r->at - start);
+	if (is_drivers(r))
+		return refuse(r, "PTX: malloc, free, printf, assert and launches are not taken");
+	r->braces += *start == '{' ? 1 : *start == '}' ? -1 : 0;
 	return true;
 }
 
-static bool is(const struct reader *r, const char *word)
+/* The next one if it is @word; else it stays the next one. */
+static bool take(struct reader *r, const char *word)
 {
-	return r->token.length == strlen(word) && !memcmp(r->token.at, word, r->token.length);
+	const struct reader before = *r;
+
+	if (next(r) && is(r, word))
+		return true;
+	*r = before;
+	return false;
 }
 
 /* A decimal, octal or hexadecimal number, with U at the end or without. */
@@ -239,33 +280,106 @@ static bool read_param(struct reader *r)
 	return true;
 }
 
-/* ".entry NAME ( … )", only the parameters of the kernel that is asked for being read. */
-static bool read_entry(struct reader *r)
+/* "( … )" behind the kernel's name. */
+static bool read_params(struct reader *r)
 {
-	if (!next(r))
-		return refuse(r, "PTX: a kernel without a name");
-	if (!is(r, r->kernel))
-		return true;
-	if (r->kernels++)
-		return refuse(r, "PTX: the kernel is there twice");
-	next(r);
-	if (!is(r, "("))
-		return true;
-	next(r);
-	if (is(r, ")"))
-		return true;
+	if (!take(r, "(") || take(r, ")"))
+		return !r->why;
 	for (;;) {
+		next(r);
 		if (!read_param(r))
 			return false;
 		if (is(r, ")"))
 			return true;
 		if (!is(r, ","))
 			return refuse(r, "PTX: a list of parameters that cannot be read");
-		next(r);
 	}
 }
 
-/* ".global .align 4 .b8 table[1024] = …": what is behind the name is of no interest. */
+/* Up to the closing one of the parenthesis that is the token. */
+static bool skip_parentheses(struct reader *r)
+{
+	int open = 1;
+
+	while (open && next(r) && !is(r, "{") && !is(r, ";"))
+		open += is(r, "(") ? 1 : is(r, ")") ? -1 : 0;
+	return open ? refuse(r, "PTX: a list of parameters that cannot be read") : true;
+}
+
+/* The rest of a function's head: true at its body, false at the ";" of one that is declared alone. */
+static bool has_body(struct reader *r)
+{
+	while (next(r)) {
+		if (is(r, "{"))
+			return true;
+		if (is(r, ";"))
+			return false;
+		if (is(r, "(") && !skip_parentheses(r))
+			return false;
+		if (is(r, ".entry") || is(r, ".func") || is(r, ".global") || is(r, ".const"))
+			break;
+	}
+	return refuse(r, "PTX: a function without a body");
+}
+
+/* ".entry NAME ( … )", only the parameters of the kernel that is asked for being read. */
+static bool read_entry(struct reader *r)
+{
+	if (!next(r))
+		return refuse(r, "PTX: a kernel without a name");
+	if (is(r, r->kernel)) {
+		if (r->kernels++)
+			return refuse(r, "PTX: the kernel is there twice");
+		if (!read_params(r))
+			return false;
+	}
+	return has_body(r) || refuse(r, "PTX: a kernel without a body");
+}
+
+/* ".func ( … ) NAME ( … )": it may be declared before it is there, as compilers do. */
+static bool read_function(struct reader *r)
+{
+	struct token name;
+	bool body;
+
+	next(r);
+	if (is(r, "(") && skip_parentheses(r))
+		next(r);
+	if (!r->token.length || !is_word(r->token.at[0]))
+		return refuse(r, "PTX: a function without a name");
+	name = r->token;
+	body = has_body(r);
+	if (r->why)
+		return false;
+	for (unsigned int i = 0; body && i < r->nr_declared; i++) {
+		if (r->declared[i].length == name.length &&
+		    !memcmp(r->declared[i].at, name.at, name.length))
+			r->declared[i--] = r->declared[--r->nr_declared];
+	}
+	if (body)
+		return true;
+	if (r->nr_declared == DECLARED_MAX)
+		return refuse(r, "PTX: more than 64 functions without a body");
+	r->declared[r->nr_declared++] = name;
+	return true;
+}
+
+/* " = { 1, 2 };": the values are of no interest, a second name is. */
+static bool skip_values(struct reader *r)
+{
+	const int outside = r->braces - is(r, "{");
+
+	while (r->token.length && (r->braces > outside || !is(r, ";"))) {
+		if (is(r, ";"))
+			return refuse(r, "PTX: a variable whose values cannot be read");
+		if (r->braces <= outside && (is(r, ",") || is(r, "<")))
+			return refuse(r, "PTX: two variables in one declaration");
+		next(r);
+	}
+	return r->token.length || refuse(r, "PTX: a variable without an end");
+}
+
+/* ".global .align 4 .b8 table[1024] = …" */
 static bool read_variable(struct reader *r)
 {
 	struct cuda_ptx *ptx = r->ptx;
@@ -277,9 +391,7 @@ static bool read_variable(struct reader *r)
 	if (d.bytes > CUDA_PTX_STATIC_BYTES_MAX - ptx->static_bytes)
 		return refuse(r, "PTX: variables take more than 16 MiB");
 	ptx->static_bytes += d.bytes;
-	if (is(r, ","))
-		return refuse(r, "PTX: two variables in one declaration");
-	return true;
+	return skip_values(r);
 }
 
 /*
@@ -311,6 +423,8 @@ static void read_directive(struct reader *r)
 {
 	if (is(r, ".entry"))
 		read_entry(r);
+	else if (is(r, ".func"))
+		read_function(r);
 	else if (is(r, ".global") || is(r, ".const"))
 		read_variable(r);
 	else if (is(r, ".extern"))
@@ -336,12 +450,18 @@ const char *cuda_ptx_read(const char *text, size_t bytes, const char *kernel,
 			parentheses++;
 		else if (is(&r, ")"))
 			parentheses--;
-		/* In parentheses they say where a parameter points to. */
-		else if (r.token.at[0] == '.' && !r.token.glued && parentheses <= 0)
+		/*
+		 * In parentheses they say where a parameter points to. Suffixes are those of
+		 * instructions, and outside of bodies there are none.
+		 */
+		else if (r.token.at[0] == '.' && parentheses <= 0 &&
+			 (!r.token.glued || r.braces <= 0))
 			read_directive(&r);
 		else if (is(&r, ".managed"))
 			refuse(&r, "PTX: .managed, .common and .alias are not taken");
 	}
+	if (!r.why && r.nr_declared)
+		return "PTX: a function without a body";
 	if (!r.why && !r.kernels)
 		return "PTX: there is no kernel of that name";
 	return r.why;
