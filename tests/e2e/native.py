@@ -112,13 +112,18 @@ def case_operators(world):
     operators(world, "a", OPERATORS)
 
 
-@contextlib.contextmanager
-def vulkan_vdev(world):
-    """infinid with Mesa's Vulkan device in software instead of the CPU, and a vdev "v" on it."""
+def lavapipe():
+    """Mesa's Vulkan device in software, and what ggml needs to use it."""
     for what, pattern in (("Mesa's lavapipe", "/usr/share/vulkan/icd.d/lvp_icd*.json"),
                           ("ggml's Vulkan backend", "/usr/lib/*/ggml/*/libggml-vulkan.so")):
         if not glob.glob(pattern):
             raise Skip(f"{what} is not installed")
+
+
+@contextlib.contextmanager
+def vulkan_vdev(world):
+    """infinid with Mesa's Vulkan device in software instead of the CPU, and a vdev "v" on it."""
+    lavapipe()
     # ggml leaves software devices out unless they are asked for by number.
     os.environ["GGML_VK_VISIBLE_DEVICES"] = "0"
     world.daemon.stop()
