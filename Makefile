@@ -44,7 +44,7 @@ inside := tests/vm/chroot --
 kdir = $(shell tests/vm/fetch-kernel $(KERNEL) --print KDIR)
 endif
 
-PARTS := lib daemon ctl bpf frontends/ggml examples/opencl
+PARTS := lib daemon ctl bpf frontends/ggml examples/opencl examples/ptx
 
 all: module user
 
@@ -70,7 +70,7 @@ user-parts: $(PARTS:%=part-%)
 $(PARTS:%=part-%): part-%:
 	$(Q)$(MAKE) $(if $(V),,-s) -C $* all
 
-part-daemon part-ctl part-bpf part-examples/opencl: part-lib
+part-daemon part-ctl part-bpf part-examples/opencl part-examples/ptx: part-lib
 
 demo: all
 	$(Q)tests/demo/run $(if $(HOST),--host) $(if $(MODEL),--model "$(MODEL)")
