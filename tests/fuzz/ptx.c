@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include <backends/cuda_ptx.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,29 @@ void fuzz_begin(void)
 {
 }
 
+/* Of examples/ptx, its kernel with the name that is asked for here. */
+static void seed_example(const char *name)
+{
+	char text[16384], path[64], *at;
+	FILE *file;
+	size_t bytes;
+
+	snprintf(path, sizeof(path), "examples/ptx/%s.ptx", name);
+	file = fopen(path, "r");
+	bytes = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+	text[bytes] = '\0';
+	at = strstr(text, ".entry ");
+	if (!at || strncmp(at + strlen(".entry "), name, strlen(name))) {
+		fprintf(stderr, "%s: no kernel %s\n", path, name);
+		exit(1);
+	}
+	fclose(file);
+	at += strlen(".entry ");
+	*at++ = 'k';
+	memmove(at, at + strlen(name) - 1, strlen(at + strlen(name) - 1) + 1);
+	fuzz_seed(text, strlen(text));
+}
+
 void fuzz_seeds(void)
 {
 	static const char *const texts[] = {
@@ -42,8 +66,13 @@ void fuzz_seeds(void)
 		HEAD ".global .align 4 .b8 t[2][1024] = { 1, 2 };\n.extern .shared .b8 s[];\n"
 		".const .v4 .f32 v;\n/* text */ .entry k() { @%p bra L; // more\nL: trap; }",
 		HEAD ".file 1 \"a.cu\"\n.entry other(.param .u32 x) { ret; } .entry k { ret; }",
+		HEAD ".func (.param .b32 r) f (.param .b64 .ptr .global p);\n"
+		".visible .func (.param .b32 r) f (.param .b64 .ptr .global p) { ret; }\n"
+		".global .u64 v = generic(w), x;\n.entry k .maxntid 16, 1, 1 { call (r), f, (p); ret; }",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		fuzz_seed(texts[i], strlen(texts[i]));
+	seed_example("saxpy");
+	seed_example("sgemm");
 }
