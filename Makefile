@@ -8,6 +8,7 @@
 #	make shares	measures what the scheduler promises
 #	make fuzz	feeds what reads strangers' bytes with wrong ones
 #	make soak-containers	kills containers under load, 100 times
+#	make bench-containers	counts what a vdev costs the start of a container, in QEMU
 #	make bench-core	counts what a job costs the scheduler, with 10^2 to 10^6 queues
 #	make bench-trace	counts what watching with the BPF tools costs a tenant, in QEMU
 #	make install	installs what was built
@@ -94,6 +95,9 @@ soak-containers: all
 fuzz: ready
 	$(Q)tests/fuzz/run $(if $(SECONDS),--seconds "$(SECONDS)")
 
+bench-containers: all
+	$(Q)tests/containers/cost
+
 bench-core:
 	$(Q)$(MAKE) -s -C tests/core bench
 
@@ -124,4 +128,4 @@ help:
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo try check shares fuzz soak-containers bench-core bench-trace install help clean
+.PHONY: all ready module user user-parts demo try check shares fuzz soak-containers bench-containers bench-core bench-trace install help clean

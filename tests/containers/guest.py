@@ -471,18 +471,7 @@ def case_unshare(_):
     idle("user")
 
 
-# ---- what it costs, who it was ----
-
-def case_start_up(_):
-    """what a vdev adds to the start of a container"""
-    times = {"without": [], "with": []}
-    for _ in range(2):
-        times["without"].append(runtime.timed(podman("true")))
-        times["with"].append(runtime.timed(podman("true", vdevs=["a"])))
-    best = {name: min(values) for name, values in times.items()}
-    print("# podman run true: %.2f s without, %.2f s with a vdev (%+.1f %%), best of 2"
-          % (best["without"], best["with"], 100 * (best["with"] / best["without"] - 1)))
-
+# ---- who it was ----
 
 def case_named(_):
     """infinitop --by cgroup names the container as podman ps does"""

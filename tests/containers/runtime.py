@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
@@ -185,9 +184,3 @@ def alive(pid):
 def groups():
     """Commands that "infinictl run" has under way."""
     return sorted(entry.name for entry in os.scandir(GROUPS) if entry.is_dir())
-
-
-def timed(command):
-    begin = time.monotonic()
-    out(command)
-    return time.monotonic() - begin
