@@ -13,8 +13,8 @@
 /*
  * All of @sample, and the meters of @energy as they were read last. The number of values depends on
  * how many vdevs and devices there are, and on the containers that have vdevs open, of which a vdev
- * has INFINI_VDEV_CLIENT_CGROUPS_MAX at most. No label holds what a client chose: a container is
- * named as its runtime named it.
+ * has INFINI_VDEV_CLIENT_CGROUPS_MAX at most. No label holds what a client chose, but for one who
+ * may make control groups: he can name his so that it looks like a runtime's.
  */
 void infini_metrics_render(struct infini_metrics_text *text, const struct infini_sample *sample,
 			   const struct infini_energy *energy);

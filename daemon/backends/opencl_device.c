@@ -31,6 +31,11 @@ void infini_opencl_log(infini_backend_log_fn log, int priority, const char *form
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
+	/* Drivers quote what clients wrote. */
+	for (char *at = line; *at; at++) {
+		if ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f)
+			*at = '?';
+	}
 	log(priority, line);
 }
 
@@ -185,7 +190,8 @@ static void describe(cl_device_id device, cl_uint number, struct infini_backend_
 	snprintf(out->description, sizeof(out->description), "%.63s", name);
 	describe_pci(device, out->pci, sizeof(out->pci));
 	out->device_class = class_of(device);
-	out->level = INFINI_LEVEL_SEGMENT;
+	/* Only programs whose author says that they may be cut yield sooner. */
+	out->level = INFINI_LEVEL_LAUNCH;
 	out->needs = INFINI_BACKEND_NEEDS_COMPILER;
 	out->slots = 1;
 	out->memory_bytes = device_number(device, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof(cl_ulong));
@@ -218,6 +224,11 @@ int infini_opencl_device_probe(infini_backend_found_fn found, void *arg,
 			continue;
 		}
 		describe(devices[i], i, &out);
+		if (out.device_class == INFINI_CLASS_CPU)
+			infini_opencl_log(log, LOG_WARNING, "%s: clients' kernels are native code of "
+					  "this CPU: they may compute and take memory past what their "
+					  "vdev is given, within the limits of infinid's own control "
+					  "group; for tenants whom you trust so far", out.name);
 		if (found(&out, arg))
 			break;
 	}

@@ -145,6 +145,7 @@ static int launch_part(struct infini_backend *backend, struct infini_backend_pro
 {
 	size_t offset[INFINI_KERNEL_DIMS] = { 0 }, global[INFINI_KERNEL_DIMS];
 	size_t local[INFINI_KERNEL_DIMS];
+	cl_event ended;
 	cl_int error;
 
 	for (int i = 0; i < INFINI_KERNEL_DIMS; i++) {
@@ -153,10 +154,16 @@ static int launch_part(struct infini_backend *backend, struct infini_backend_pro
 	}
 	offset[dim] = first * local[dim];
 	error = clEnqueueNDRangeKernel(backend->queue, program->entry, INFINI_KERNEL_DIMS, offset,
-				       global, local, 0, NULL, NULL);
+				       global, local, 0, NULL, &ended);
 	if (error != CL_SUCCESS)
 		return infini_opencl_error(backend, "a launch", error);
-	return infini_opencl_finish(backend, "a kernel");
+	/* clFinish() need not tell of a command that failed; its event has to. */
+	error = clWaitForEvents(1, &ended);
+	clReleaseEvent(ended);
+	if (error == CL_SUCCESS)
+		return 0;
+	infini_opencl_error(backend, "a kernel", error);
+	return INFINI_BACKEND_LOST;
 }
 
 static int run_parts(struct infini_backend *backend, struct infini_backend_program *program,

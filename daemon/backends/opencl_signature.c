@@ -6,10 +6,8 @@
  */
 #include "opencl_signature.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #ifndef CL_KERNEL_ARG_TYPE_PIPE			/* OpenCL 2.0 */
@@ -24,28 +22,44 @@ static const struct {
 } scalars[] = {
 	{ "char", 1 }, { "uchar", 1 }, { "unsigned char", 1 }, { "short", 2 }, { "ushort", 2 },
 	{ "unsigned short", 2 }, { "int", 4 }, { "uint", 4 }, { "unsigned int", 4 },
-	{ "long", 8 }, { "ulong", 8 }, { "unsigned long", 8 }, { "half", 2 }, { "float", 4 },
-	{ "double", 8 },
+	{ "long", 8 }, { "ulong", 8 }, { "unsigned long", 8 }, { "float", 4 },
 };
 
-/* "float" or "float4": its bytes, or 0 when it is none of them. A vector of 3 has the room of 4. */
+/* Their vectors are declared where the device has them, and elsewhere a name that anybody may take. */
+static const struct {
+	const char *name;
+	uint32_t bytes;
+} lone_scalars[] = {
+	{ "half", 2 }, { "double", 8 },
+};
+
+/* A vector of 3 has the room of 4. */
+static const struct {
+	const char *name;
+	uint32_t lanes;
+} vectors[] = {
+	{ "", 1 }, { "2", 2 }, { "3", 4 }, { "4", 4 }, { "8", 8 }, { "16", 16 },
+};
+
+/*
+ * "float" or "float4": its bytes, or 0 when it is none of them. The whole name counts: a stranger may
+ * call anything at all "float02".
+ */
 static uint32_t bytes_of_type(const char *type)
 {
-	size_t length = strlen(type);
-	uint32_t lanes = 1;
+	size_t length;
 
-	while (length && isdigit((unsigned char)type[length - 1]))
-		length--;
-	if (type[length]) {
-		lanes = (uint32_t)strtoul(type + length, NULL, 10);
-		if (lanes == 3)
-			lanes = 4;
-		else if (lanes != 2 && lanes != 4 && lanes != 8 && lanes != 16)
-			return 0;
+	for (size_t i = 0; i < sizeof(lone_scalars) / sizeof(lone_scalars[0]); i++) {
+		if (!strcmp(type, lone_scalars[i].name))
+			return lone_scalars[i].bytes;
 	}
 	for (size_t i = 0; i < sizeof(scalars) / sizeof(scalars[0]); i++) {
-		if (strlen(scalars[i].name) == length && !strncmp(type, scalars[i].name, length))
-			return scalars[i].bytes * lanes;
+		length = strlen(scalars[i].name);
+		for (size_t v = 0; v < sizeof(vectors) / sizeof(vectors[0]); v++) {
+			if (!strncmp(type, scalars[i].name, length) &&
+			    !strcmp(type + length, vectors[v].name))
+				return scalars[i].bytes * vectors[v].lanes;
+		}
 	}
 	return 0;
 }

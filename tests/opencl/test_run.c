@@ -27,7 +27,7 @@ static void device_is_described(void **state)
 	(void)state;
 	assert_string_equal(d->name, "opencl0");
 	assert_true(d->description[0]);
-	assert_int_equal(d->level, INFINI_LEVEL_SEGMENT);
+	assert_int_equal(d->level, INFINI_LEVEL_LAUNCH);
 	assert_int_equal(d->needs, INFINI_BACKEND_NEEDS_COMPILER);
 	assert_true(d->memory_bytes > 1 << 20);
 	for (uint32_t i = 0; i < d->nr_kinds; i++) {
