@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define NOFILE_MAX	256
+#define TASKS_MAX	2048	/* of all workers' user together */
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -31,11 +32,15 @@ static bool is_accelerator(const struct infini_sandbox *sandbox)
 
 /* ---- limits, user, capabilities ---------------------------------------------------- */
 
-static int limit_resources(void)
+static int limit_resources(const struct infini_sandbox *sandbox)
 {
 	const struct rlimit core = { 0, 0 }, files = { NOFILE_MAX, NOFILE_MAX };
+	const struct rlimit tasks = { TASKS_MAX, TASKS_MAX };
 
 	if (setrlimit(RLIMIT_CORE, &core) != 0 || setrlimit(RLIMIT_NOFILE, &files) != 0)
+		return -errno;
+	/* Clients' own code may start threads: not so many that infinid can start no worker. */
+	if (sandbox->scratch && setrlimit(RLIMIT_NPROC, &tasks) != 0)
 		return -errno;
 	return 0;
 }
@@ -228,11 +233,11 @@ static int ruleset_enforce(int ruleset)
 /* What libc, threads, a CPU backend and the worker's loop call. */
 static const int calls_for_all[] = {
 	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev),
-	SCMP_SYS(sendto), SCMP_SYS(close), SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(stat),
+	SCMP_SYS(close), SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(stat),
 	SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(fstatfs),
 	SCMP_SYS(statfs), SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
-	SCMP_SYS(getdents64), SCMP_SYS(getcwd), SCMP_SYS(fcntl), SCMP_SYS(dup),
+	SCMP_SYS(getdents64), SCMP_SYS(getcwd), SCMP_SYS(dup),
 	SCMP_SYS(pipe2), SCMP_SYS(eventfd2), SCMP_SYS(poll), SCMP_SYS(ppoll),
 	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
 	SCMP_SYS(epoll_pwait), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
@@ -244,7 +249,7 @@ static const int calls_for_all[] = {
 	SCMP_SYS(rseq), SCMP_SYS(membarrier), SCMP_SYS(set_tid_address), SCMP_SYS(exit),
 	SCMP_SYS(exit_group), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getppid),
 	SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
-	SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity),
+	SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler),
 	SCMP_SYS(sched_get_priority_max), SCMP_SYS(sched_get_priority_min),
 	SCMP_SYS(getcpu), SCMP_SYS(getpriority), SCMP_SYS(nanosleep),
@@ -298,6 +303,26 @@ static int filter_add_list(scmp_filter_ctx filter, uint32_t action, const int *c
 	return 0;
 }
 
+/* To lock, to seal and to copy descriptors; not to have signals sent, to anybody. */
+static const int file_commands[] = {
+	F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW,
+	F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_ADD_SEALS, F_GET_SEALS, F_GETPIPE_SZ, F_SETPIPE_SZ,
+};
+
+static int filter_add_files(scmp_filter_ctx filter)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < COUNT(file_commands); i++)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				       SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)file_commands[i]));
+	/* send() on what is connected already, which is the log; to no other address. */
+	if (!ret)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+				       SCMP_A4(SCMP_CMP_EQ, 0));
+	return ret;
+}
+
 /* Calls that are allowed with some arguments only, on every device. */
 static int filter_add_threads(scmp_filter_ctx filter)
 {
@@ -309,10 +334,13 @@ static int filter_add_threads(scmp_filter_ctx filter)
 	if (!ret)
 		ret = seccomp_rule_add(filter, allow, SCMP_SYS(clone), 1,
 				       SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-	/* abort() and raise() signal this process; others of the same user are out of reach. */
+	/* abort() and raise() signal this process; others of the same user are none of its business. */
 	if (!ret)
 		ret = seccomp_rule_add(filter, allow, SCMP_SYS(tgkill), 1,
 				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	if (!ret)
+		ret = seccomp_rule_add(filter, allow, SCMP_SYS(sched_setaffinity), 1,
+				       SCMP_A0(SCMP_CMP_EQ, 0));
 	if (!ret)
 		ret = seccomp_rule_add(filter, allow, SCMP_SYS(prlimit64), 2,
 				       SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
@@ -320,14 +348,12 @@ static int filter_add_threads(scmp_filter_ctx filter)
 }
 
 /* As posix_spawn() does it, which is how libraries run the linker. */
-static int filter_add_exec(scmp_filter_ctx filter, const struct infini_sandbox *sandbox,
-			   bool has_landlock)
+static int filter_add_exec(scmp_filter_ctx filter, const struct infini_sandbox *sandbox)
 {
-	uint32_t otherwise = sandbox->scratch ? SCMP_ACT_ERRNO(EACCES) : SCMP_ACT_KILL_PROCESS;
 	int ret;
 
-	if (!sandbox->scratch || !has_landlock)
-		return seccomp_rule_add(filter, otherwise, SCMP_SYS(execve), 0);
+	if (!sandbox->scratch)
+		return seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execve), 0);
 	ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(execve), 0);
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
@@ -363,10 +389,9 @@ static int filter_add_plain(scmp_filter_ctx filter)
 }
 
 /* What depends on the device and on its backend. */
-static int filter_add_by_need(scmp_filter_ctx filter, const struct infini_sandbox *sandbox,
-			      bool has_landlock)
+static int filter_add_by_need(scmp_filter_ctx filter, const struct infini_sandbox *sandbox)
 {
-	int ret = filter_add_exec(filter, sandbox, has_landlock);
+	int ret = filter_add_exec(filter, sandbox);
 
 	if (!ret && sandbox->scratch)
 		ret = filter_add_list(filter, SCMP_ACT_ALLOW, calls_for_compilers,
@@ -379,7 +404,7 @@ static int filter_add_by_need(scmp_filter_ctx filter, const struct infini_sandbo
 	return ret ? ret : filter_add_plain(filter);
 }
 
-static int filter_load(const struct infini_sandbox *sandbox, bool has_landlock)
+static int filter_load(const struct infini_sandbox *sandbox)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int ret;
@@ -397,9 +422,11 @@ static int filter_load(const struct infini_sandbox *sandbox, bool has_landlock)
 		ret = filter_add_list(filter, SCMP_ACT_KILL_PROCESS, calls_that_kill,
 				      COUNT(calls_that_kill));
 	if (!ret)
+		ret = filter_add_files(filter);
+	if (!ret)
 		ret = filter_add_threads(filter);
 	if (!ret)
-		ret = filter_add_by_need(filter, sandbox, has_landlock);
+		ret = filter_add_by_need(filter, sandbox);
 	if (!ret)
 		ret = seccomp_load(filter);
 	seccomp_release(filter);
@@ -409,7 +436,6 @@ static int filter_load(const struct infini_sandbox *sandbox, bool has_landlock)
 int infini_sandbox_enter(const struct infini_sandbox *sandbox, char *why, size_t why_bytes)
 {
 	const char *step = "resource limits";
-	bool has_landlock;
 	int ret, ruleset;
 
 	/* As root still: its paths may not be open to the worker's user. */
@@ -418,8 +444,12 @@ int infini_sandbox_enter(const struct infini_sandbox *sandbox, char *why, size_t
 		snprintf(why, why_bytes, "sandbox: Landlock: %s", strerror(-ruleset));
 		return ruleset;
 	}
-	has_landlock = ruleset >= 0;
-	ret = limit_resources();
+	if (sandbox->scratch && ruleset < 0) {
+		snprintf(why, why_bytes, "sandbox: this kernel has no Landlock (CONFIG_SECURITY_LANDLOCK, "
+			 "and \"landlock\" in lsm=), without which no worker compiles what clients write");
+		return ruleset;
+	}
+	ret = limit_resources(sandbox);
 	if (!ret) {
 		step = "capabilities";
 		ret = drop_bounding_set();
@@ -444,7 +474,7 @@ int infini_sandbox_enter(const struct infini_sandbox *sandbox, char *why, size_t
 	}
 	if (!ret) {
 		step = "seccomp";
-		ret = filter_load(sandbox, has_landlock);
+		ret = filter_load(sandbox);
 	}
 	if (ruleset >= 0)
 		close(ruleset);

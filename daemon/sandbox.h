@@ -19,8 +19,8 @@ struct infini_sandbox {
 	uint32_t device_class;
 	/*
 	 * NULL, or the directory of a worker that compiles what clients write: it may write there, keeps
-	 * executable mappings, and may run the linker and nothing else, which Landlock sees to: without
-	 * Landlock it runs nothing.
+	 * executable mappings, and may run the linker, and through the dynamic loader what else is in
+	 * /usr, all under the same list of system calls. Landlock sees to that: without it no such worker.
 	 */
 	const char *scratch;
 };

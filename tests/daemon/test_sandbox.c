@@ -161,6 +161,42 @@ static int try_signal_others(void)
 	return kill(getppid(), 0) ? errno : 0;
 }
 
+/* Without the filter the call itself would be refused for another reason. */
+static int filtered(int ret)
+{
+	return ret < 0 && errno == EPERM ? EPERM : 0;
+}
+
+static int try_own_others(void)
+{
+	return filtered(fcntl(0, F_SETOWN, getppid()));
+}
+
+static int try_bind_by_number(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	return filtered(sched_setaffinity(getpid(), sizeof(set), &set));
+}
+
+static int try_address(void)
+{
+	const struct sockaddr to = { .sa_family = AF_UNIX };
+
+	return filtered((int)sendto(0, "", 1, 0, &to, sizeof(to)));
+}
+
+static int try_connected(void)
+{
+	return filtered((int)send(0, "", 1, 0));
+}
+
+static int try_flags(void)
+{
+	return filtered(fcntl(0, F_SETFL, O_NONBLOCK));
+}
+
 static int try_dump(void)
 {
 	struct rlimit core;
@@ -280,6 +316,11 @@ static const struct {
 	{ "forks", try_fork, REFUSED, REFUSED, REFUSED },
 	{ "takes group root", try_root, REFUSED, REFUSED, REFUSED },
 	{ "signals another process", try_signal_others, REFUSED, REFUSED, REFUSED },
+	{ "has signals sent to another process", try_own_others, REFUSED, REFUSED, REFUSED },
+	{ "binds a process by its number", try_bind_by_number, REFUSED, REFUSED, REFUSED },
+	{ "sends to an address", try_address, REFUSED, REFUSED, REFUSED },
+	{ "sends on a connection", try_connected, LET, LET, LET },
+	{ "changes a descriptor's flags", try_flags, LET, LET, LET },
 	{ "dumps core", try_dump, REFUSED, REFUSED, REFUSED },
 	{ "has a capability", try_capability, REFUSED, REFUSED, REFUSED },
 	{ "runs a program", try_exec, KILLED, KILLED, REFUSED },
