@@ -11,6 +11,7 @@
 
 #define CUDA_ALIGNMENT		256		/* of what cuMemAlloc returns */
 #define CUDA_QUEUED_BYTES_MAX	(32ULL << 20)
+#define CUDA_RESERVED_PART	16		/* of the memory, for the driver's own */
 #define CUDA_POLL_NS		20000		/* short work is not worth a sleep */
 
 /* ---- finding ----------------------------------------------------------------------- */
@@ -59,7 +60,11 @@ static int describe(const struct cuda_driver *driver, int ordinal, cuda_device *
 	device->device_class = INFINI_CLASS_GPU;
 	device->level = INFINI_LEVEL_LAUNCH;
 	device->slots = 1;
-	device->memory_bytes = bytes;
+	/*
+	 * Contexts and code take memory that nobody can be charged with: how much, the driver says only
+	 * of the whole GPU, where others come and go.
+	 */
+	device->memory_bytes = bytes - bytes / CUDA_RESERVED_PART;
 	device->nr_kinds = 1;
 	strcpy((char *)device->kinds[0].name, "CUDA");
 	device->kinds[0].alignment = CUDA_ALIGNMENT;

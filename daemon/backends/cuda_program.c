@@ -22,8 +22,14 @@
 			 1U << INFINI_KERNEL_OFFSET)
 #define CUDA_JIT_LOG	1024
 
-/* Of one thread; the driver sets it aside for every thread that the GPU can run at once. */
-#define CUDA_LOCAL_BYTES_MAX	16384
+/* A long text is long in the compiler. */
+#define CUDA_TEXT_BYTES_MAX	(1U << 20)
+
+/*
+ * Of one thread; the driver sets it aside for every thread that the GPU can run at once, and it is known
+ * and counted only when the kernel has been compiled: 132 MiB on a GPU with 132 processors.
+ */
+#define CUDA_LOCAL_BYTES_MAX	512
 
 struct infini_backend_program {
 	struct kernel_layout layout;
@@ -148,7 +154,7 @@ static int check_needs(struct infini_backend *b, struct infini_backend_program *
 	if (shared + dynamic > b->limits.shared_bytes_max)
 		return refuse(b, "ptx: more shared memory than the GPU has for a block");
 	if (local > CUDA_LOCAL_BYTES_MAX)
-		return refuse(b, "ptx: more than 16384 bytes of local memory for a thread");
+		return refuse(b, "ptx: more than 512 bytes of local memory for a thread");
 	if (shared + dynamic > b->limits.shared_bytes)
 		ret = cuda_device_check(b, "the kernel's shared memory",
 					b->driver->function_set(p->function,
@@ -189,6 +195,8 @@ int cuda_program_load(struct infini_backend *b, const void *data, size_t bytes,
 	why = kernel_layout_read(data, bytes, CUDA_KINDS, &p->layout);
 	if (!why && p->layout.head->options_bytes)
 		why = "ptx: there are no compiler options";
+	if (!why && p->layout.head->text_bytes > CUDA_TEXT_BYTES_MAX)
+		why = "ptx: the text is longer than 1 MiB";
 	if (!why)
 		why = cuda_ptx_read(p->layout.text, p->layout.head->text_bytes,
 				    (const char *)p->layout.head->name, &p->ptx);
