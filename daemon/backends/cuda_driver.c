@@ -104,6 +104,9 @@ int cuda_driver_errno(cuda_result error)
 	case CUDA_NOT_SUPPORTED:
 	case CUDA_NOT_PERMITTED:
 	case CUDA_HOST_MEMORY_REGISTERED:
+	case CUDA_UNSUPPORTED_DEVICE_SYNC:
+	case CUDA_LAUNCHES_NOT_SUPPORTED:
+	case CUDA_LAUNCHES_VERSION_MISMATCH:
 		return -EOPNOTSUPP;
 	case CUDA_INVALID_VALUE:
 	case CUDA_INVALID_IMAGE:
@@ -115,6 +118,7 @@ int cuda_driver_errno(cuda_result error)
 	case CUDA_SHARED_INIT_FAILED:
 	case CUDA_NOT_FOUND:
 	case CUDA_LAUNCH_OUT_OF_RESOURCES:
+	case CUDA_INVALID_CLUSTER_SIZE:
 		return -EINVAL;
 	default:
 		return INFINI_BACKEND_LOST;

@@ -31,6 +31,9 @@ static int pin(struct infini_backend *b, const struct infini_backend_buffer *buf
 	}
 	if (error)
 		own->address = 0;
+	/* Pages that the system does not pin are the client's choice, and harm no context. */
+	if (error == CUDA_OPERATING_SYSTEM)
+		error = CUDA_NOT_SUPPORTED;
 	ret = cuda_device_check(b, "pinning shared pages", error);
 	return ret == INFINI_BACKEND_LOST ? ret : 0;
 }

@@ -7,7 +7,8 @@
  *
  * Environment: FAKE_CUDA_DEVICES, how many GPUs, 2; FAKE_CUDA_MEMORY, bytes of each in this process,
  * 64 MiB; FAKE_CUDA_MODE, compute mode; FAKE_CUDA_CONTROL, a file whose words are numbers of GPUs that are
- * lost now; FAKE_CUDA_DELAY_US, how long a stream sleeps before each piece of work, and that a query
+ * lost now; FAKE_CUDA_REFUSE, "CALL NUMBER", a call that ends with this error, to nobody's harm;
+ * FAKE_CUDA_DELAY_US, how long a stream sleeps before each piece of work, and that a query
  * takes a microsecond.
  */
 #include "fake_ptx.h"
@@ -294,9 +295,21 @@ static int enter(const char *call)
 	return current->fault;
 }
 
+/* What a driver refuses that understands more than this one. */
+static int refusal(const char *call)
+{
+	const char *refuse = getenv("FAKE_CUDA_REFUSE");
+	size_t length = strlen(call);
+
+	return refuse && !strncmp(refuse, call, length) && refuse[length] == ' ' ?
+		atoi(refuse + length) : SUCCESS;
+}
+
 #define ENTER() \
 	do { \
 		int fault = enter(__func__); \
+		if (!fault) \
+			fault = refusal(__func__); \
 		if (fault) \
 			return fault; \
 	} while (0)

@@ -872,6 +872,53 @@ static void pages_out_of_reach_are_copied_all_the_same(void **state)
 	drop(&b);
 }
 
+static const struct {
+	const char *refuse;
+	int load, launch;
+} refusals[] = {
+	{ "cuModuleLoadDataEx 225", -EOPNOTSUPP, 0 },	/* cudaDeviceSynchronize() in a kernel */
+	{ "cuModuleLoadDataEx 218", -EINVAL, 0 },
+	{ "cuModuleLoadDataEx 222", -EINVAL, 0 },
+	{ "cuLaunchKernel 912", 0, -EINVAL },		/* the cluster of .reqnctapercluster */
+	{ "cuLaunchKernel 811", 0, -EOPNOTSUPP },	/* launches by a kernel */
+	{ "cuLaunchKernel 812", 0, -EOPNOTSUPP },
+	{ "cuLaunchKernel 701", 0, -EINVAL },
+};
+
+/* What a client brings about is refused to it, and the context goes on. */
+static void refusals_are_no_losses(void **state)
+{
+	const struct job job = { .range = { .groups = { 1, 1, 1 }, .items = { 1, 1, 1 } } };
+	static const char text[] = HEAD ".entry k { ret; }";
+	static uint8_t pages[4096];
+	struct infini_backend_program *program;
+	struct infini_backend_buffer b;
+	int got;
+
+	(void)state;
+	NEED_FAKE();
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		setenv("FAKE_CUDA_REFUSE", refusals[i].refuse, 1);
+		got = ops->program_load(backend, image, make("k", text, 0, NULL, 0, 0), &program);
+		if (got != refusals[i].load)
+			fail_msg("%s: loading gives %d", refusals[i].refuse, got);
+		if (!got) {
+			got = run_all(program, &job, NULL, 0);
+			if (got != refusals[i].launch)
+				fail_msg("%s: launching gives %d", refusals[i].refuse, got);
+			ops->program_free(backend, program);
+		}
+	}
+	/* Pages that cannot be pinned. */
+	setenv("FAKE_CUDA_REFUSE", "cuMemHostRegister_v2 304", 1);
+	add(&b, sizeof(pages), pages);
+	unsetenv("FAKE_CUDA_REFUSE");
+	drop(&b);
+	program = load(make("k", text, 0, NULL, 0, 0));
+	assert_int_equal(run_all(program, &job, NULL, 0), 0);
+	ops->program_free(backend, program);
+}
+
 /* ---- faults and losses ------------------------------------------------------------- */
 
 static void expect_lost(const struct infini_backend_buffer *buffer)
@@ -1005,6 +1052,7 @@ int main(void)
 		ROW(hostile_jobs_are_refused),
 		ROW(scalars_lie_inside_the_arguments),
 		ROW(pages_out_of_reach_are_copied_all_the_same),
+		ROW(refusals_are_no_losses),
 		ROW(faults_lose_the_context_and_a_new_one_works),
 		ROW(lost_gpu_takes_its_vdevs_alone),
 		ROW(loss_comes_out_of_the_wait),
