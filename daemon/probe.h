@@ -7,7 +7,7 @@
 #include "config.h"
 
 /* A probe that takes longer than this is killed. */
-#define INFINI_PROBE_TIMEOUT_S	30
+#define INFINI_PROBE_TIMEOUT_S	120
 
 /* What the child says: a device, or at the end whether it could ask. */
 struct infini_probe_report {

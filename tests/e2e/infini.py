@@ -72,7 +72,7 @@ class Daemon:
         with open(self.log, "a", encoding="utf-8") as log:
             self.process = subprocess.Popen([DAEMON, "--foreground", "--config", self.config],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_until(f"infinid registers {', '.join(self.wanted)} (see {self.log})", self.ready, 120)
+        wait_until(f"infinid registers {', '.join(self.wanted)} (see {self.log})", self.ready, 300)
 
     def ready(self):
         if self.process.poll() is not None:
