@@ -44,6 +44,7 @@ static int infini_device_list_json(struct infini_ctl *ctl, const struct infini_d
 	object = json_object_new_object();
 	json_object_object_add(object, "devices", infini_device_list_array(list));
 	json_object_object_add(object, "nodes", json_object_get(hardware->nodes));
+	json_object_object_add(object, "remotes", json_object_get(hardware->remotes));
 	json_object_object_add(object, "nodes_time",
 			       hardware->file ? json_object_new_int64(hardware->time_s) : NULL);
 	json_object_object_add(object, "infinid_running",
@@ -149,6 +150,26 @@ static int infini_device_list_nodes(struct infini_ctl *ctl, const struct infini_
 	return 0;
 }
 
+static int infini_device_list_remotes(struct infini_ctl *ctl, const struct infini_device_list *list)
+{
+	static const char *const columns[] = { "REMOTE", "ENDPOINT", "WHY NOT" };
+	struct json_object *remotes = list->hardware.remotes, *remote;
+	struct infini_table table = INFINI_TABLE(columns);
+
+	if (!remotes || !json_object_array_length(remotes))
+		return 0;
+	for (size_t i = 0; i < json_object_array_length(remotes); i++) {
+		remote = json_object_array_get_idx(remotes, i);
+		infini_table_cell(&table, "%s", infini_hardware_text(remote, "name"));
+		infini_table_cell(&table, "%s", infini_hardware_text(remote, "endpoint"));
+		infini_table_cell(&table, "%s", infini_hardware_text(remote, "why"));
+	}
+	putchar('\n');
+	if (infini_table_print(&table, stdout))
+		return infini_fail(ctl, INFINI_EXIT_FAILURE, "no memory for the table");
+	return 0;
+}
+
 static int infini_device_list_tables(struct infini_ctl *ctl, const struct infini_device_list *list)
 {
 	int status = 0;
@@ -164,7 +185,8 @@ static int infini_device_list_tables(struct infini_ctl *ctl, const struct infini
 		return status;
 	if (list->devices.nr && list->hardware.nodes)
 		putchar('\n');
-	return infini_device_list_nodes(ctl, list);
+	status = infini_device_list_nodes(ctl, list);
+	return status ? status : infini_device_list_remotes(ctl, list);
 }
 
 /* ---- the command ---- */
@@ -227,7 +249,8 @@ const struct infini_command infini_device_list_command = {
 	.args = "[--all] [--json] [--inventory FILE]",
 	.summary = "List the accelerators that infinid has registered",
 	.help = "  --all             also every GPU and accelerator of this machine, and what backends\n"
-		"                    report of others, that no device stands for, and why\n"
+		"                    report of others, that no device stands for, and why, and the remote\n"
+		"                    machines of the configuration\n"
 		"  --json            print JSON\n"
 		"  --inventory FILE  another file than " INFINI_HARDWARE_PATH ", in which\n"
 		"                    infinid writes what it knows of hardware\n"

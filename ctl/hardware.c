@@ -51,6 +51,7 @@ void infini_hardware_load(struct infini_hardware *hardware, const char *path)
 	hardware->devices = infini_member(hardware->file, "devices", json_type_array);
 	hardware->pools = infini_member(hardware->file, "pools", json_type_array);
 	hardware->cpu = infini_member(hardware->file, "cpu", json_type_object);
+	hardware->remotes = infini_member(hardware->file, "remotes", json_type_array);
 	hardware->time_s = json_object_get_int64(infini_member(hardware->file, "time",
 							       json_type_int));
 	if (!hardware->nodes)
@@ -65,6 +66,7 @@ void infini_hardware_free(struct infini_hardware *hardware)
 	hardware->devices = NULL;
 	hardware->pools = NULL;
 	hardware->cpu = NULL;
+	hardware->remotes = NULL;
 }
 
 void infini_hardware_note(const struct infini_hardware *hardware)

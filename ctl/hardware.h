@@ -19,6 +19,7 @@
  * @nodes: its DRM and accel nodes, NULL like @file
  * @devices: what backends have reported, and @pools: names; NULL when it says nothing of them
  * @cpu: this machine's processor, likewise
+ * @remotes: machines whose devices it offers here, or NULL
  * @time_s: when it was written
  * @running: infinid runs, so it is kept true
  */
@@ -29,6 +30,7 @@ struct infini_hardware {
 	struct json_object *devices;
 	struct json_object *pools;
 	struct json_object *cpu;
+	struct json_object *remotes;
 	int64_t time_s;
 	bool running;
 };

@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <linux/infini.h>
 
-#define INFINI_BACKEND_ABI	4
+#define INFINI_BACKEND_ABI	5
 #define INFINI_BACKEND_SYMBOL	"infini_backend_ops"
 #define INFINI_PCI_BYTES	16		/* "0000:03:00.0" */
 
@@ -31,6 +31,7 @@ struct infini_backend_device {
 	char name[INFINI_NAME_MAX];		/* "cpu0", "vulkan0": stable over restarts */
 	char description[64];
 	char pci[INFINI_PCI_BYTES];		/* "0000:03:00.0"; "" elsewhere or where not known */
+	char remote[INFINI_NAME_MAX];		/* name of the remote machine it belongs to, or "" */
 	uint32_t device_class;			/* enum infini_device_class */
 	uint32_t level;				/* enum infini_yield_level */
 	uint32_t slots;
@@ -38,6 +39,13 @@ struct infini_backend_device {
 	uint64_t memory_bytes;			/* total */
 	uint32_t nr_kinds;
 	struct infini_memory_kind kinds[INFINI_MEMORY_KINDS_MAX];
+};
+
+/* A server on another machine, as the operator names it. */
+struct infini_backend_remote {
+	const char *name;
+	const char *endpoint;			/* "host:port" */
+	uint32_t device_class;			/* of its devices, where the server does not say */
 };
 
 /* Returning non-zero ends the probe. */
@@ -49,6 +57,7 @@ typedef void (*infini_backend_log_fn)(int priority, const char *message);
 struct infini_backend_open {
 	const char *device;			/* a name probe() gave */
 	const char *pci;			/* and the address with it, which may be "" */
+	const struct infini_backend_remote *remote;	/* whose device it is; NULL: this machine's */
 	uint32_t threads_max;			/* CPU threads this vdev may use; at least 1 */
 	uint32_t segment_us;			/* how long a CPU segment may take, about; at least 1 */
 	const char *scratch;			/* with NEEDS_COMPILER: a directory; else NULL */
@@ -106,6 +115,7 @@ struct infini_backend_program;			/* a loaded program */
  * @name: what the device's "backend" says
  * @format: enum infini_program_format it takes
  * @probe: report devices; loads vendor libraries, may be slow. 0 or -errno
+ * @probe_remote: report the devices of @remote alone, the first by its name. Optional: it has none
  * @open: open one device; called before privileges are dropped. 0 or -errno
  * @close: free everything left
  * @buffer_add: a buffer was bound for the first time. SHARED and UNIFIED ones are mapped at
@@ -131,6 +141,8 @@ struct infini_backend_ops {
 	uint32_t format;
 
 	int (*probe)(infini_backend_found_fn found, void *arg, infini_backend_log_fn log);
+	int (*probe_remote)(const struct infini_backend_remote *remote,
+			    infini_backend_found_fn found, void *arg, infini_backend_log_fn log);
 	int (*open)(const struct infini_backend_open *open, struct infini_backend **backend);
 	void (*close)(struct infini_backend *backend);
 

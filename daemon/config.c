@@ -207,6 +207,56 @@ static void parse_level(struct parser *p, const char *key, const char *value, in
 	       value);
 }
 
+static void parse_class(struct parser *p, const char *key, const char *value, uint32_t *out)
+{
+	static const char *const names[] = {
+		[INFINI_CLASS_CPU] = "cpu", [INFINI_CLASS_GPU] = "gpu",
+		[INFINI_CLASS_NPU] = "npu", [INFINI_CLASS_OTHER] = "other",
+	};
+
+	for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(value, names[i])) {
+			*out = i;
+			return;
+		}
+	}
+	report(p, p->line, "%s = \"%s\": must be cpu, gpu, npu or other", key, value);
+}
+
+/* A host's name or IPv4 address, which is all that libggml takes, and a port. */
+static bool endpoint_valid(const char *endpoint)
+{
+	const char *colon = strchr(endpoint, ':');
+	size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+	unsigned long port = digits ? strtoul(colon + 1, NULL, 10) : 0;
+
+	return digits && !colon[1 + digits] && port && port <= UINT16_MAX && colon > endpoint &&
+	       strspn(endpoint, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				"0123456789._-") == (size_t)(colon - endpoint) &&
+	       strlen(endpoint) < INFINI_CONFIG_ENDPOINT_BYTES;
+}
+
+static void parse_endpoints(struct parser *p, const char *key, const char *value,
+			    struct infini_config_remote *remote)
+{
+	char *list = strdup(value), *rest = NULL, *endpoint;
+
+	for (endpoint = list ? strtok_r(list, " \t,", &rest) : NULL; endpoint;
+	     endpoint = strtok_r(NULL, " \t,", &rest)) {
+		if (!endpoint_valid(endpoint)) {
+			report(p, p->line, "%s: \"%s\" must be HOST:PORT, with a name or an IPv4 "
+			       "address and a port from 1 to 65535", key, endpoint);
+		} else if (remote->nr_endpoints == INFINI_CONFIG_ENDPOINTS_MAX) {
+			report(p, p->line, "%s: more than %d", key, INFINI_CONFIG_ENDPOINTS_MAX);
+			break;
+		} else {
+			snprintf(remote->endpoints[remote->nr_endpoints++],
+				 INFINI_CONFIG_ENDPOINT_BYTES, "%s", endpoint);
+		}
+	}
+	free(list);
+}
+
 static void parse_dir(struct parser *p, const char *key, const char *value, char *out)
 {
 	if (value[0] != '/' || strlen(value) >= PATH_MAX)
@@ -427,6 +477,37 @@ static void set_pool(struct parser *p, const char *section, const char *name, co
 		parse_patterns(p, key, value, pool->devices);
 }
 
+static struct infini_config_remote *remote_slot(struct infini_config *c, const char *name)
+{
+	struct infini_config_remote *remote;
+
+	remote = (struct infini_config_remote *)infini_config_remote_find(c, name);
+	if (remote || c->nr_remotes == INFINI_CONFIG_REMOTES_MAX)
+		return remote;
+	remote = &c->remotes[c->nr_remotes++];
+	*remote = (struct infini_config_remote){ .device_class = INFINI_CLASS_GPU, .retry_s = 10 };
+	snprintf(remote->name, sizeof(remote->name), "%s", name);
+	return remote;
+}
+
+static void set_remote(struct parser *p, const char *section, const char *name, const char *key,
+		       const char *value)
+{
+	struct infini_config_remote *remote = remote_slot(p->config, name);
+
+	if (!remote)
+		report(p, p->line, "[%s]: more than %d remote machines", section,
+		       INFINI_CONFIG_REMOTES_MAX);
+	else if (!strcmp(key, "endpoint"))
+		parse_endpoints(p, key, value, remote);
+	else if (!strcmp(key, "class"))
+		parse_class(p, key, value, &remote->device_class);
+	else if (!strcmp(key, "retry_s"))
+		parse_u32(p, key, value, 1, INFINI_CONFIG_RETRY_MAX_S, &remote->retry_s);
+	else
+		unknown_key(p, section, key, "endpoint class retry_s");
+}
+
 /* "backend ggml" -> the name, when @kind is its first word. */
 static const char *section_name(const char *section, const char *kind)
 {
@@ -465,7 +546,8 @@ static int handle(void *arg, const char *section, const char *key, const char *v
 	const char *backend = section_name(section, "backend");
 	const char *device = section_name(section, "device");
 	const char *pool = section_name(section, "pool");
-	const char *name = backend ? backend : device ? device : pool;
+	const char *remote = section_name(section, "remote");
+	const char *name = backend ? backend : device ? device : pool ? pool : remote;
 	struct parser *p = arg;
 
 	if (!section[0])
@@ -476,7 +558,7 @@ static int handle(void *arg, const char *section, const char *key, const char *v
 	else if (!name && strcmp(section, "infinid") && strcmp(section, "tariff") &&
 		 strcmp(section, "cdi"))
 		report(p, p->line, "[%s] is no section; there are [infinid], [cdi], [tariff], "
-		       "[backend NAME], [device NAME] and [pool NAME]", section);
+		       "[backend NAME], [device NAME], [pool NAME] and [remote NAME]", section);
 	else if (!first_time(p, section, key))
 		return 1;
 	else if (backend)
@@ -485,6 +567,8 @@ static int handle(void *arg, const char *section, const char *key, const char *v
 		set_device(p, section, device, key, value);
 	else if (pool)
 		set_pool(p, section, pool, key, value);
+	else if (remote)
+		set_remote(p, section, remote, key, value);
 	else if (!strcmp(section, "tariff"))
 		set_tariff(p, key, value);
 	else if (!strcmp(section, "cdi"))
@@ -591,6 +675,11 @@ static int parse_file(struct parser *p)
 	if ((p->config->tariff.per_kwh || p->config->tariff.per_million_tokens) &&
 	    !p->config->tariff.currency[0])
 		report(p, 0, "[tariff] has prices and no currency");
+	for (uint32_t i = 0; i < p->config->nr_remotes; i++) {
+		if (!p->config->remotes[i].nr_endpoints)
+			report(p, 0, "[remote %s] has no endpoint = HOST:PORT",
+			       p->config->remotes[i].name);
+	}
 	if (!complete(p->config))
 		report(p, 0, "run_dir is too long for a socket in it; set metrics_socket");
 	return p->nr_problems ? -EINVAL : 0;
@@ -680,6 +769,16 @@ infini_config_device_find(const struct infini_config *config, const char *name)
 	for (uint32_t i = 0; i < config->nr_devices; i++) {
 		if (!strcmp(config->devices[i].name, name))
 			return &config->devices[i];
+	}
+	return NULL;
+}
+
+const struct infini_config_remote *
+infini_config_remote_find(const struct infini_config *config, const char *name)
+{
+	for (uint32_t i = 0; i < config->nr_remotes; i++) {
+		if (!strcmp(config->remotes[i].name, name))
+			return &config->remotes[i];
 	}
 	return NULL;
 }

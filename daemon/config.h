@@ -14,6 +14,9 @@
 #define INFINI_CONFIG_BACKENDS_MAX	16
 #define INFINI_CONFIG_DEVICES_MAX	64
 #define INFINI_CONFIG_POOLS_MAX		32
+#define INFINI_CONFIG_REMOTES_MAX	16
+#define INFINI_CONFIG_ENDPOINTS_MAX	8
+#define INFINI_CONFIG_ENDPOINT_BYTES	128	/* "host:port" */
 #define INFINI_CONFIG_DEVICES_BYTES	512	/* a list of patterns */
 
 /* Worker windows: the module takes up to 16, more than 8 only delays a yield. */
@@ -23,6 +26,7 @@
 #define INFINI_CONFIG_IDLE_MAX_S	86400
 #define INFINI_CONFIG_LEDGER_MAX_S	3600
 #define INFINI_CONFIG_LIBRARY_BYTES	256
+#define INFINI_CONFIG_RETRY_MAX_S	3600
 #define INFINI_CONFIG_PCI_BYTES		16
 #define INFINI_CONFIG_CURRENCY_BYTES	8
 #define INFINI_CONFIG_SOCKET_BYTES	108	/* what fits into struct sockaddr_un */
@@ -45,6 +49,18 @@ struct infini_config_device {
 struct infini_config_pool {
 	char name[INFINI_NAME_MAX];
 	char devices[INFINI_CONFIG_DEVICES_BYTES];	/* shell patterns between blanks */
+};
+
+/*
+ * Another machine's device, behind one ggml-rpc server or more. A server has one client at a time, so
+ * there can be as many workers as endpoints.
+ */
+struct infini_config_remote {
+	char name[INFINI_NAME_MAX];
+	uint32_t nr_endpoints;
+	char endpoints[INFINI_CONFIG_ENDPOINTS_MAX][INFINI_CONFIG_ENDPOINT_BYTES];
+	uint32_t device_class;		/* enum infini_device_class: its server does not say */
+	uint32_t retry_s;		/* between two looks whether it answers */
 };
 
 /* Prices in millionths of the currency. */
@@ -78,9 +94,11 @@ struct infini_config {
 	uint32_t nr_backends;
 	uint32_t nr_devices;
 	uint32_t nr_pools;
+	uint32_t nr_remotes;
 	struct infini_config_backend backends[INFINI_CONFIG_BACKENDS_MAX];
 	struct infini_config_device devices[INFINI_CONFIG_DEVICES_MAX];
 	struct infini_config_pool pools[INFINI_CONFIG_POOLS_MAX];
+	struct infini_config_remote remotes[INFINI_CONFIG_REMOTES_MAX];
 };
 
 /* Told once per problem: "FILE:LINE: sentence", or "FILE: sentence". */
@@ -101,6 +119,8 @@ const struct infini_config_backend *
 infini_config_backend_find(const struct infini_config *config, const char *name);
 const struct infini_config_device *
 infini_config_device_find(const struct infini_config *config, const char *name);
+const struct infini_config_remote *
+infini_config_remote_find(const struct infini_config *config, const char *name);
 
 /* Tell the backend @name, in this process, what is configured for it alone: by its environment. */
 void infini_config_tell_backend(const struct infini_config *config, const char *name);

@@ -20,6 +20,8 @@
 #define BACKOFF_FIRST_NS	(100 * INFINI_NS_PER_MS)
 #define BACKOFF_MAX_NS		(10 * INFINI_NS_PER_S)
 #define BUSY_RETRY_NS		(100 * INFINI_NS_PER_MS)
+/* While all connections to a remote machine are in use. */
+#define FULL_RETRY_NS		(500 * INFINI_NS_PER_MS)
 /* A worker that lived this long did not crash because of how it was started. */
 #define GOOD_LIFE_NS		(30 * INFINI_NS_PER_S)
 /* A member without a worker is forgotten, with its crashes, after this. */
@@ -75,6 +77,60 @@ static int64_t backoff_ns(unsigned int crashes)
 	return ns < BACKOFF_MAX_NS ? ns : BACKOFF_MAX_NS;
 }
 
+static bool uses(const struct infini_crew_member *member, const char *remote)
+{
+	return member->pid && !strcmp(member->remote, remote);
+}
+
+bool infini_crew_on_remote(const struct infini_crew *crew, const char *remote, pid_t pid)
+{
+	const struct infini_crew_member *member;
+
+	for (member = crew->members; member; member = member->next) {
+		if (uses(member, remote) && (!pid || member->pid == pid))
+			return true;
+	}
+	return false;
+}
+
+static bool is_taken(const struct infini_crew *crew, const char *remote, uint32_t endpoint)
+{
+	const struct infini_crew_member *member;
+
+	for (member = crew->members; member; member = member->next) {
+		if (uses(member, remote) && member->endpoint == endpoint)
+			return true;
+	}
+	return false;
+}
+
+/* Another one after a crash: one server may be gone, and the others not. */
+static int take_endpoint(const struct infini_crew *crew, struct infini_crew_member *member,
+			 const struct infini_config_remote *remote)
+{
+	uint32_t endpoint;
+
+	for (uint32_t i = 0; i < remote->nr_endpoints; i++) {
+		endpoint = (member->crashes + i) % remote->nr_endpoints;
+		if (is_taken(crew, remote->name, endpoint))
+			continue;
+		member->endpoint = endpoint;
+		return 0;
+	}
+	return -EUSERS;
+}
+
+/* Those of vdevs that hold no memory stop when asked. */
+static void ask_for_room(const struct infini_crew *crew, const char *remote)
+{
+	const struct infini_crew_member *member;
+
+	for (member = crew->members; member; member = member->next) {
+		if (uses(member, remote))
+			kill(member->pid, INFINI_WORKER_RETIRE_SIGNAL);
+	}
+}
+
 static void start_failed(struct infini_crew_member *member, int error)
 {
 	const char *name = member->vdev_name;
@@ -83,6 +139,13 @@ static void start_failed(struct infini_crew_member *member, int error)
 	switch (error) {
 	case -EBUSY:
 		/* The dead worker's slot is not free yet, or somebody else was faster. */
+		break;
+	case -EUSERS:
+		if (!member->waits)
+			infini_notice("vdev %s waits: all connections to its remote machine are in "
+				      "use; [remote NAME] can have more endpoints", name);
+		member->waits = true;
+		pause = FULL_RETRY_NS;
 		break;
 	case -ENOENT:
 	case -ENODEV:
@@ -135,11 +198,14 @@ static int fork_worker(struct infini_crew_member *member, const struct infini_wo
 	member->idle_since_ns = 0;
 	member->wanted = false;
 	member->told = false;
+	member->waits = false;
 	return 0;
 }
 
-static int start(struct infini_crew_member *member, const struct infini_roster_device *device,
-		 const struct infini_config *config)
+static int start_worker(struct infini_crew_member *member,
+			const struct infini_roster_device *device,
+			const struct infini_config *config,
+			const struct infini_backend_remote *remote)
 {
 	struct infini_worker worker = {
 		.config = config,
@@ -149,6 +215,7 @@ static int start(struct infini_crew_member *member, const struct infini_roster_d
 		.pci = device->pci,
 		.device_class = device->device_class,
 		.needs = device->needs,
+		.remote = remote,
 	};
 	int ret;
 
@@ -161,6 +228,32 @@ static int start(struct infini_crew_member *member, const struct infini_roster_d
 		infini_info("vdev %s: worker %ld starts on device %s", member->vdev_name,
 			    (long)member->pid, device->name);
 	return ret;
+}
+
+static int start(const struct infini_crew *crew, struct infini_crew_member *member,
+		 const struct infini_roster_device *device, const struct infini_config *config)
+{
+	const struct infini_config_remote *remote;
+	struct infini_backend_remote server;
+	int ret;
+
+	snprintf(member->remote, sizeof(member->remote), "%s", device->remote);
+	if (!device->remote[0])
+		return start_worker(member, device, config, NULL);
+	remote = infini_config_remote_find(config, device->remote);
+	if (!remote)
+		return -ENODEV;
+	ret = take_endpoint(crew, member, remote);
+	if (ret) {
+		ask_for_room(crew, remote->name);
+		return ret;
+	}
+	server = (struct infini_backend_remote){
+		.name = remote->name,
+		.endpoint = remote->endpoints[member->endpoint],
+		.device_class = remote->device_class,
+	};
+	return start_worker(member, device, config, &server);
 }
 
 static void forget_old(struct infini_crew *crew, int64_t now)
@@ -189,7 +282,7 @@ void infini_crew_start_due(struct infini_crew *crew, const struct infini_roster 
 		if (!member->wanted || member->pid || member->not_before_ns > now)
 			continue;
 		device = infini_roster_find(roster, member->device_id);
-		ret = device ? start(member, device, config) : -ENODEV;
+		ret = device ? start(crew, member, device, config) : -ENODEV;
 		if (ret)
 			start_failed(member, ret);
 		else

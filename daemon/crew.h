@@ -15,6 +15,9 @@ struct infini_crew_member {
 	char vdev_name[INFINI_NAME_MAX];
 	pid_t pid;			/* 0: none runs */
 	bool wanted;			/* the kernel wants one and none runs */
+	char remote[INFINI_NAME_MAX];	/* whose device it runs on, or "" */
+	uint32_t endpoint;		/* and by which of the remote's it is connected */
+	bool waits;			/* until another vdev leaves one */
 	bool told;			/* to stop, or its vdev was deleted: no crash */
 	unsigned int crashes;		/* in a row */
 	int64_t started_ns;
@@ -50,6 +53,9 @@ void infini_crew_observe(struct infini_crew *crew, const struct infini_admin_vde
 
 /* Send @signal to all, by process id. */
 void infini_crew_signal(struct infini_crew *crew, int signal);
+
+/* A child is a worker on a device of the remote machine @remote, or any is if @pid is 0. */
+bool infini_crew_on_remote(const struct infini_crew *crew, const char *remote, pid_t pid);
 
 void infini_crew_clear(struct infini_crew *crew);
 

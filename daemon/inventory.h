@@ -93,16 +93,25 @@ struct infini_inventory_cpu {
 	char model[64];
 };
 
+/* Another machine whose devices are offered here. */
+struct infini_inventory_remote {
+	char name[INFINI_NAME_MAX];
+	char endpoint[INFINI_CONFIG_ENDPOINT_BYTES];	/* the first of them */
+	char why[INFINI_INVENTORY_WHY_BYTES];	/* it is of no use now, or "" */
+};
+
 struct infini_inventory {
 	struct infini_inventory_cpu cpu;
 	uint32_t nr_nodes;
 	uint32_t nr_claims;
 	uint32_t nr_backends;
+	uint32_t nr_remotes;
 	uint32_t nr_clients;
 	int64_t round_ns;		/* when the last round ended; 0: there was none */
 	struct infini_inventory_node nodes[INFINI_INVENTORY_NODES_MAX];
 	struct infini_inventory_claim claims[INFINI_INVENTORY_CLAIMS_MAX];
 	struct infini_inventory_backend backends[INFINI_CONFIG_BACKENDS_MAX];
+	struct infini_inventory_remote remotes[INFINI_CONFIG_REMOTES_MAX];
 	/* Of this round: a client that two workers' files lead to is counted once. */
 	struct { uint32_t node; uint64_t id; } clients[INFINI_INVENTORY_CLIENTS_MAX];
 };

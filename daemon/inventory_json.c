@@ -78,6 +78,21 @@ static struct json_object *cpu_object(const struct infini_inventory_cpu *cpu)
 	return object;
 }
 
+static struct json_object *remotes_array(const struct infini_inventory *inventory)
+{
+	struct json_object *remotes = json_object_new_array(), *object;
+	const struct infini_inventory_remote *remote = inventory->remotes;
+
+	for (; remote < inventory->remotes + inventory->nr_remotes; remote++) {
+		object = json_object_new_object();
+		set_text(object, "name", remote->name);
+		set_text(object, "endpoint", remote->endpoint);
+		set_text(object, "why", remote->why);
+		json_object_array_add(remotes, object);
+	}
+	return remotes;
+}
+
 static struct json_object *inventory_object(const struct infini_inventory *inventory,
 					    const struct infini_config *config)
 {
@@ -95,6 +110,7 @@ static struct json_object *inventory_object(const struct infini_inventory *inven
 	json_object_object_add(object, "time", json_object_new_int64(time(NULL)));
 	json_object_object_add(object, "cpu", cpu_object(&inventory->cpu));
 	json_object_object_add(object, "nodes", nodes);
+	json_object_object_add(object, "remotes", remotes_array(inventory));
 	json_object_object_add(object, "devices", devices);
 	json_object_object_add(object, "pools", pools);
 	return object;

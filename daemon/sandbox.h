@@ -4,6 +4,7 @@
 #define INFINI_DAEMON_SANDBOX_H
 
 #include <linux/infini.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -23,6 +24,8 @@ struct infini_sandbox {
 	 * /usr, all under the same list of system calls. Landlock sees to that: without it no such worker.
 	 */
 	const char *scratch;
+	/* It is another machine's: the worker keeps the connection that it has, and makes none. */
+	bool is_remote;
 };
 
 /*

@@ -19,6 +19,7 @@
 #include "notify.h"
 #include "pidfile.h"
 #include "probe.h"
+#include "remote.h"
 #include "roster.h"
 #include "sample.h"
 #include "spec.h"
@@ -44,7 +45,7 @@
 #define GONE_MAX		4096
 
 enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_METRICS, SOURCE_LIFETIME, SOURCE_HOTPLUG,
-	      SOURCE_PROBES };
+	      SOURCE_PROBES, SOURCE_REMOTES = SOURCE_PROBES + INFINI_CONFIG_BACKENDS_MAX };
 
 struct supervisor {
 	const struct infini_supervisor_setup *setup;
@@ -65,7 +66,8 @@ struct supervisor {
 	int64_t ledger_ns;		/* when an interval ends */
 	char epoch[INFINI_LEDGER_EPOCH_BYTES];
 	struct infini_probe probes[INFINI_CONFIG_BACKENDS_MAX];
-	unsigned int nr_probes;		/* running */
+	unsigned int nr_probes;		/* of these running */
+	struct infini_remotes remotes;
 	struct infini_inventory_watch hardware;
 	bool ready;
 	bool stopping;
@@ -389,6 +391,19 @@ static void claim(struct supervisor *s, const char *backend, const char *name, c
 			       why);
 }
 
+/* What it uses is measured over there. */
+static void add_remote_device(struct supervisor *s, const char *backend,
+			      const struct infini_backend_device *device)
+{
+	const struct infini_roster_device *known = infini_roster_find_name(&s->roster, device->name);
+
+	if (known && strcmp(known->remote, device->remote))
+		infini_warn("remote machine %s: its device %s is left out: another device has that "
+			    "name", device->remote, device->name);
+	else if (!infini_roster_add(&s->roster, s->control_fd, s->config, backend, device))
+		claim(s, backend, device->name, device->pci, "");
+}
+
 /* ggml numbers devices anew when one comes or goes: one that stands here keeps its name. */
 static void add_device(struct supervisor *s, const char *backend,
 		       const struct infini_backend_device *device)
@@ -398,16 +413,22 @@ static void add_device(struct supervisor *s, const char *backend,
 	char why[INFINI_INVENTORY_WHY_BYTES] = "";
 	int ret;
 
+	if (device->remote[0]) {
+		add_remote_device(s, backend, device);
+		return;
+	}
 	known = infini_roster_find_pci(&s->roster, backend, device->pci);
 	if (known && strcmp(known->name, name)) {
 		claim(s, backend, known->name, device->pci, "");
 		return;
 	}
 	known = infini_roster_find_name(&s->roster, name);
-	if (known && !strcmp(known->backend, backend) && strcmp(known->pci, device->pci)) {
+	if (known && !strcmp(known->backend, backend) &&
+	    (strcmp(known->pci, device->pci) || known->remote[0])) {
 		snprintf(why, sizeof(why), "its name %s is that of another device until infinid "
 			 "starts again", name);
-		infini_warn("the device at %s is left out: %s", device->pci, why);
+		infini_warn("the device %s is left out: %s", device->pci[0] ? device->pci : name,
+			    why);
 	} else {
 		ret = infini_roster_add(&s->roster, s->control_fd, s->config, backend, device);
 		if (ret)
@@ -465,7 +486,7 @@ static void probes_done(struct supervisor *s)
 		return;
 	claim_roster(s);
 	infini_inventory_watch_write(&s->hardware);
-	if (!s->roster.nr_devices)
+	if (!s->roster.nr_devices && !s->remotes.nr_remotes)
 		infini_warn("no device found; see [backend NAME] in the configuration");
 	s->rescan_ns = 0;
 	if (!s->ready) {
@@ -549,6 +570,68 @@ static void start_probes(struct supervisor *s)
 		probes_done(s);
 }
 
+/* ---- other machines' devices ------------------------------------------------------- */
+
+static int found_remote_device(const struct infini_backend_device *device, void *arg)
+{
+	struct supervisor *s = arg;
+
+	add_remote_device(s, INFINI_REMOTE_BACKEND, device);
+	/* Its vdevs may have waited for it. */
+	s->rescan_ns = 0;
+	return 0;
+}
+
+static int listen_to_remote(struct infini_remote *remote, void *arg)
+{
+	struct supervisor *s = arg;
+
+	return watch(s, remote->probe.fd, SOURCE_REMOTES + (uint32_t)(remote - s->remotes.remotes));
+}
+
+static void write_remotes(struct supervisor *s)
+{
+	bool changed = infini_remotes_list(&s->remotes, s->config, &s->hardware.inventory);
+
+	/* While this machine's backends are asked, the rest of it is not true. */
+	if (changed && !s->nr_probes)
+		infini_inventory_watch_write(&s->hardware);
+}
+
+static void start_remotes(struct supervisor *s)
+{
+	infini_remotes_start(&s->remotes, s->config, &s->roster, &s->crew, listen_to_remote, s);
+	write_remotes(s);
+}
+
+static void end_remote(struct supervisor *s, struct infini_remote *remote)
+{
+	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, remote->probe.fd, NULL);
+	infini_remotes_end(remote, s->config, &s->roster);
+	write_remotes(s);
+}
+
+static void read_remote(struct supervisor *s, struct infini_remote *remote)
+{
+	if (remote->probe.pid && infini_probe_read(&remote->probe, found_remote_device, s))
+		end_remote(s, remote);
+}
+
+/* True when @pid is the probe of one. */
+static bool reap_remote(struct supervisor *s, pid_t pid)
+{
+	struct infini_remote *remote = s->remotes.remotes;
+
+	for (; remote < s->remotes.remotes + s->remotes.nr_remotes; remote++) {
+		if (remote->probe.pid != pid)
+			continue;
+		infini_probe_read(&remote->probe, found_remote_device, s);
+		end_remote(s, remote);
+		return true;
+	}
+	return false;
+}
+
 /* ---- signals ----------------------------------------------------------------------- */
 
 /* Not a worker, so a probe, whose report may have been read to its end already. */
@@ -576,6 +659,9 @@ static void reap(struct supervisor *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		infini_remotes_worker_ended(&s->remotes, &s->crew, pid, status);
+		if (reap_remote(s, pid))
+			continue;
 		if (!infini_crew_reap(&s->crew, pid, status)) {
 			reap_probe(s, pid, status);
 			continue;
@@ -628,6 +714,7 @@ static void reload(struct supervisor *s)
 		start_metrics(s);
 	}
 	infini_roster_filter(&s->roster, s->config);
+	infini_remotes_configure(&s->remotes, s->config);
 	infini_inventory_watch_look(&s->hardware);
 	start_probes(s);
 }
@@ -686,8 +773,10 @@ static int wait_and_handle(struct supervisor *s, int64_t due_ns)
 			infini_lifetime_run(&s->lifetime, s->admin);
 		else if (source == SOURCE_HOTPLUG)
 			infini_inventory_watch_event(&s->hardware);
-		else
+		else if (source < SOURCE_REMOTES)
 			read_probe(s, &s->probes[source - SOURCE_PROBES]);
+		else
+			read_remote(s, &s->remotes.remotes[source - SOURCE_REMOTES]);
 	}
 	return 0;
 }
@@ -704,6 +793,8 @@ static int64_t next_due(const struct supervisor *s)
 		due = s->ledger_ns;
 	if (hardware < due)
 		due = hardware;
+	if (infini_remotes_next_ns(&s->remotes) < due)
+		due = infini_remotes_next_ns(&s->remotes);
 	return metrics < due ? metrics : due;
 }
 
@@ -728,6 +819,8 @@ static int serve(struct supervisor *s)
 		infini_inventory_watch_run(&s->hardware, s->nr_probes);
 		if (s->hardware.came && !s->nr_probes)
 			start_probes(s);
+		if (infini_remotes_next_ns(&s->remotes) <= infini_clock_ns())
+			start_remotes(s);
 		if (s->spec_wanted)
 			write_spec(s);
 		if (metrics_due(s) <= infini_clock_ns())
@@ -777,6 +870,7 @@ static void stop_probes(struct supervisor *s)
 		waitpid(s->probes[i].pid, NULL, 0);
 		infini_probe_end(&s->probes[i]);
 	}
+	infini_remotes_stop(&s->remotes);
 }
 
 /* ---- start and end ----------------------------------------------------------------- */
@@ -923,6 +1017,7 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 		open_ledger(s);
 		start_lifetime(s);
 		start_inventory(s);
+		infini_remotes_configure(&s->remotes, s->config);
 		start_probes(s);
 		ret = serve(s);
 		stop_workers(s);

@@ -142,6 +142,7 @@ static int open_backend(const struct infini_worker *worker, const struct infini_
 	const struct infini_backend_open open = {
 		.device = worker->device,
 		.pci = worker->pci,
+		.remote = worker->remote,
 		.threads_max = worker->config->threads_max,
 		.segment_us = worker->config->segment_us,
 		.scratch = compiles(worker) ? scratch : NULL,
@@ -163,6 +164,7 @@ static int enter_sandbox(const struct infini_worker *worker, const char *scratch
 		.gid = worker->config->gid,
 		.device_class = worker->device_class,
 		.scratch = compiles(worker) ? scratch : NULL,
+		.is_remote = worker->remote,
 	};
 	char why[256];
 	int ret = infini_sandbox_enter(&sandbox, why, sizeof(why));

@@ -3,6 +3,7 @@
 #ifndef INFINI_DAEMON_WORKER_H
 #define INFINI_DAEMON_WORKER_H
 
+#include "backend.h"
 #include "config.h"
 
 struct infini_worker {
@@ -14,6 +15,7 @@ struct infini_worker {
 	const char *pci;		/* of the device, or "" */
 	uint32_t device_class;
 	uint32_t needs;			/* of the device, INFINI_BACKEND_NEEDS_* */
+	const struct infini_backend_remote *remote;	/* whose device it is, or NULL */
 };
 
 /*

@@ -3,6 +3,7 @@
  * The ggml backend: every device that libggml offers, for programs of format "ggml".
  *
  *	ggml_device	devices, kinds of memory, threads
+ *	ggml_remote	those of other machines
  *	ggml_buffer	memory
  *	ggml_validate	bytes of a stranger -> a sound graph, by the rules of ggml_rules*
  *	ggml_plan	a sound graph -> segments
@@ -29,6 +30,7 @@ const struct infini_backend_ops infini_backend_ops = {
 	.name = "ggml",
 	.format = INFINI_FORMAT_GGML,
 	.probe = infini_ggml_device_probe,
+	.probe_remote = infini_ggml_device_probe_remote,
 	.open = infini_ggml_device_open,
 	.close = infini_ggml_device_close,
 	.buffer_add = infini_ggml_buffer_add,

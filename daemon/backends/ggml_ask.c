@@ -91,7 +91,7 @@ static bool supports(struct infini_backend *backend, struct question *q)
 		return true;
 	return !infini_ggml_node_check(t, &q->why) && weights_fit(backend, q) &&
 	       (infini_ggml_is_view_op(t->op) ||
-		ggml_backend_dev_supports_op(backend->device, t));
+		infini_ggml_device_supports(backend, t));
 }
 
 /* init_tensor() tells whether the backend has a layout for the tensor: it hangs it on ->extra. */

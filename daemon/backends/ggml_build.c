@@ -215,7 +215,7 @@ static void count_tensor(struct builder *b, uint32_t index, uint32_t *nr)
 
 static int check_supported(struct builder *b, uint32_t index, const struct ggml_tensor *t)
 {
-	if (infini_ggml_is_view_op(t->op) || ggml_backend_dev_supports_op(b->backend->device, t))
+	if (infini_ggml_is_view_op(t->op) || infini_ggml_device_supports(b->backend, t))
 		return 0;
 	infini_ggml_why_set(b->why, "tensor %u: the device does not compute this %s", index,
 			    ggml_op_name(t->op));

@@ -13,6 +13,7 @@
 #include <strings.h>
 #include <syslog.h>
 
+#include "ggml_remote.h"
 #include "ggml_speed.h"
 
 /* Longest idle spin of a compute thread, in pauses of some 50 ns: see quieten(). */
@@ -86,7 +87,7 @@ static const char *unfit(ggml_backend_dev_t device)
 	const char *reg = ggml_backend_reg_name(ggml_backend_dev_backend_reg(device));
 
 	if (!strcasecmp(reg, "rpc"))
-		return "another machine's devices belong to that machine";
+		return "another machine's devices have a section [remote NAME]";
 	if (!strncasecmp(reg, "infini", 6))
 		return "that is a vdev";
 	switch (ggml_backend_dev_type(device)) {
@@ -206,6 +207,36 @@ int infini_ggml_device_probe(infini_backend_found_fn found, void *arg, infini_ba
 	return 0;
 }
 
+/* The server says neither what its devices are nor whether they share memory with anybody. */
+int infini_ggml_device_probe_remote(const struct infini_backend_remote *remote,
+				    infini_backend_found_fn found, void *arg,
+				    infini_backend_log_fn log)
+{
+	ggml_backend_reg_t reg;
+	size_t i;
+	int ret = 0;
+
+	library_load(log);
+	reg = infini_ggml_remote_connect(remote, log);
+	if (!reg)
+		return -ENODEV;
+	for (i = 0; i < ggml_backend_reg_dev_count(reg) && !ret; i++) {
+		struct infini_backend_device out = { 0 };
+
+		if (!infini_ggml_remote_name(remote, i, out.name, sizeof(out.name))) {
+			infini_ggml_log(log, LOG_WARNING, "device %zu of remote machine %s is left "
+					"out: its name is too long", i, remote->name);
+			continue;
+		}
+		describe(ggml_backend_reg_dev_get(reg, i), &out);
+		snprintf(out.description, sizeof(out.description), "remote at %s", remote->endpoint);
+		snprintf(out.remote, sizeof(out.remote), "%s", remote->name);
+		out.device_class = remote->device_class;
+		ret = found(&out, arg);
+	}
+	return ret;
+}
+
 /* ---- threads ---- */
 
 void infini_ggml_threads_set(struct infini_backend *backend, uint32_t threads)
@@ -280,6 +311,19 @@ static ggml_backend_dev_t find(const char *name, const char *pci)
 	return NULL;
 }
 
+static ggml_backend_dev_t find_remote(const struct infini_backend_open *open)
+{
+	ggml_backend_reg_t reg = infini_ggml_remote_connect(open->remote, open->log);
+	char name[INFINI_NAME_MAX];
+	size_t i;
+
+	for (i = 0; reg && i < ggml_backend_reg_dev_count(reg); i++)
+		if (infini_ggml_remote_name(open->remote, i, name, sizeof(name)) &&
+		    !strcmp(name, open->device))
+			return ggml_backend_reg_dev_get(reg, i);
+	return NULL;
+}
+
 static int kinds_open(struct infini_backend *backend)
 {
 	uint32_t i;
@@ -315,14 +359,15 @@ int infini_ggml_device_open(const struct infini_backend_open *open,
 	int ret = -ENOMEM;
 
 	/* The Vulkan loader would start every driver only to be ignored. */
-	if (strncmp(open->device, "vulkan", 6))
+	if (open->remote || strncmp(open->device, "vulkan", 6))
 		setenv("VK_LOADER_DRIVERS_DISABLE", "*", 1);
 	library_load(open->log);
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return -ENOMEM;
 	b->log = open->log;
-	b->device = find(open->device, open->pci);
+	b->is_remote = open->remote;
+	b->device = open->remote ? find_remote(open) : find(open->device, open->pci);
 	if (!b->device) {
 		infini_ggml_log(open->log, LOG_ERR, "libggml has no device \"%s\" any more",
 				open->device);
@@ -343,11 +388,20 @@ int infini_ggml_device_open(const struct infini_backend_open *open,
 	if (ret)
 		goto fail;
 	segments_open(b, open->segment_us);
+	/* The memory kinds keep the connection from here on. */
+	if (b->is_remote)
+		infini_ggml_remote_watch();
 	*backend = b;
 	return 0;
 fail:
 	infini_ggml_device_close(b);
 	return ret;
+}
+
+bool infini_ggml_device_supports(const struct infini_backend *backend, const struct ggml_tensor *op)
+{
+	return ggml_backend_dev_supports_op(backend->device, op) &&
+	       (!backend->is_remote || infini_ggml_remote_supports(op));
 }
 
 void infini_ggml_device_close(struct infini_backend *backend)

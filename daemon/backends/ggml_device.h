@@ -37,6 +37,7 @@ struct infini_backend {
 	ggml_backend_dev_t device;
 	ggml_backend_t stream;
 	bool is_cpu;
+	bool is_remote;
 	uint64_t segment_ns;		/* what a plan may take for a segment; 0: not a CPU */
 	uint32_t nr_kinds;
 	struct infini_ggml_kind kinds[INFINI_MEMORY_KINDS_MAX];
@@ -51,11 +52,17 @@ struct infini_backend {
 void infini_ggml_log(infini_backend_log_fn log, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* ops->probe, ops->open and ops->close */
+/* ops->probe, ops->probe_remote, ops->open and ops->close */
 int infini_ggml_device_probe(infini_backend_found_fn found, void *arg, infini_backend_log_fn log);
+int infini_ggml_device_probe_remote(const struct infini_backend_remote *remote,
+				    infini_backend_found_fn found, void *arg,
+				    infini_backend_log_fn log);
 int infini_ggml_device_open(const struct infini_backend_open *open,
 			    struct infini_backend **backend);
 void infini_ggml_device_close(struct infini_backend *backend);
+
+/* Whether the device computes @op, which has been validated. */
+bool infini_ggml_device_supports(const struct infini_backend *backend, const struct ggml_tensor *op);
 
 /* From here on @threads compute, bounded by what the vdev may use; 0 for as many as that. */
 void infini_ggml_threads_set(struct infini_backend *backend, uint32_t threads);

@@ -104,6 +104,12 @@ static void full_file_is_understood(void **state)
 			      "library = /opt/libcuda.so.1\n"
 			      "[pool lab]\n"
 			      "devices = cpu0 vulkan[01], remote*\n"
+			      "[remote far]\n"
+			      "endpoint = 10.0.0.7:50052, box.lan:50053\n"
+			      "class = cpu\n"
+			      "retry_s = 3\n"
+			      "[remote other]\n"
+			      "endpoint = x:1\n"
 			      "[cdi]\n"
 			      "enabled = no\n"
 			      "dir = /etc/cdi\n"
@@ -141,6 +147,14 @@ static void full_file_is_understood(void **state)
 	assert_true(infini_config_pool_has(&config.pools[0], "vulkan1"));
 	assert_true(infini_config_pool_has(&config.pools[0], "remote-a"));
 	assert_false(infini_config_pool_has(&config.pools[0], "vulkan2"));
+	assert_int_equal(infini_config_remote_find(&config, "far")->nr_endpoints, 2);
+	assert_string_equal(config.remotes[0].endpoints[0], "10.0.0.7:50052");
+	assert_string_equal(config.remotes[0].endpoints[1], "box.lan:50053");
+	assert_int_equal(config.remotes[0].device_class, INFINI_CLASS_CPU);
+	assert_int_equal(config.remotes[0].retry_s, 3);
+	assert_int_equal(infini_config_remote_find(&config, "other")->device_class, INFINI_CLASS_GPU);
+	assert_int_equal(config.remotes[1].retry_s, 10);
+	assert_null(infini_config_remote_find(&config, "none"));
 	assert_false(config.cdi);
 	assert_string_equal(config.cdi_dir, "/etc/cdi");
 	assert_string_equal(config.cdi_plugin, "/opt/plugin.so");
@@ -228,7 +242,7 @@ static const struct {
 	{ "a key before any section", "window = 1\n",
 	  ":1: \"window\" stands before any section; put it under [infinid]\n" },
 	{ "an unknown section", "\n[backends]\nx = 1\n",
-	  ":3: [backends] is no section; there are [infinid], [cdi], [tariff], [backend NAME], [device NAME] and [pool NAME]\n" },
+	  ":3: [backends] is no section; there are [infinid], [cdi], [tariff], [backend NAME], [device NAME], [pool NAME] and [remote NAME]\n" },
 	{ "an unknown key", "[infinid]\ncolour = red\n",
 	  ":2: [infinid] has no key \"colour\"; it knows: user threads_max segment_us window "
 	  "idle_exit_s log_level backend_dir run_dir ledger ledger_interval_s metrics_socket metrics_port\n" },
@@ -284,6 +298,23 @@ static const struct {
 	  ":2: [cdi] has no key \"kind\"; it knows: enabled dir plugin library\n" },
 	{ "no PCI address", "[device d]\npci = 03:00.0\n",
 	  ":2: pci = \"03:00.0\": must be an address such as 0000:03:00.0 (lspci -D)\n" },
+	{ "an endpoint without a port", "[remote far]\nendpoint = host\n",
+	  ":2: endpoint: \"host\" must be HOST:PORT, with a name or an IPv4 address and a port from "
+	  "1 to 65535\n: [remote far] has no endpoint = HOST:PORT\n" },
+	{ "an endpoint of IPv6", "[remote far]\nendpoint = a:1 [::1]:50052\n",
+	  ":2: endpoint: \"[::1]:50052\" must be HOST:PORT, with a name or an IPv4 address and a "
+	  "port from 1 to 65535\n" },
+	{ "an endpoint with a port that is none", "[remote far]\nendpoint = a:1 a:65536\n",
+	  ":2: endpoint: \"a:65536\" must be HOST:PORT, with a name or an IPv4 address and a port "
+	  "from 1 to 65535\n" },
+	{ "nine endpoints", "[remote far]\nendpoint = a:1 a:2 a:3 a:4 a:5 a:6 a:7 a:8 a:9\n",
+	  ":2: endpoint: more than 8\n" },
+	{ "a remote machine without an endpoint", "[remote far]\nretry_s = 5\n",
+	  ": [remote far] has no endpoint = HOST:PORT\n" },
+	{ "a class that is none", "[remote far]\nendpoint = a:1\nclass = tpu\n",
+	  ":3: class = \"tpu\": must be cpu, gpu, npu or other\n" },
+	{ "an unknown key of a remote machine", "[remote far]\nendpoint = a:1\nport = 1\n",
+	  ":3: [remote far] has no key \"port\"; it knows: endpoint class retry_s\n" },
 	{ "a port that is none", "[infinid]\nmetrics_port = 65536\n",
 	  ":2: metrics_port = \"65536\": must be a number from 0 to 65535\n" },
 	{ "a relative socket", "[infinid]\nmetrics_socket = sock\n",
@@ -296,7 +327,7 @@ static const struct {
 	{ "three mistakes at once", "[infinid]\nwindow = x\n[device d]\nmemory = big\n[y]\nz = 1\n",
 	  ":2: window = \"x\": must be a number from 1 to 8\n"
 	  ":4: memory = \"big\": must be a size such as 512M, 8G or a number of bytes\n"
-	  ":6: [y] is no section; there are [infinid], [cdi], [tariff], [backend NAME], [device NAME] and [pool NAME]\n" },
+	  ":6: [y] is no section; there are [infinid], [cdi], [tariff], [backend NAME], [device NAME], [pool NAME] and [remote NAME]\n" },
 };
 
 static void bad_files_are_explained(void **state)

@@ -37,7 +37,7 @@ static int register_error;
 int infini_executor_create(int fd, uint32_t vdev_id)
 {
 	assert_int_equal(fd, roster.devices[0].fd);
-	assert_int_equal(vdev_id, 5);
+	assert_true(vdev_id == 5 || vdev_id == 6);
 	creates++;
 	return create_error ? create_error : open("/dev/null", O_RDWR | O_CLOEXEC);
 }
@@ -61,7 +61,8 @@ static void leave(int signal)
 _Noreturn void infini_worker_main(const struct infini_worker *worker)
 {
 	if (strcmp(worker->device, "null0") || strcmp(worker->backend, "null") ||
-	    strcmp(worker->vdev_name, "a") || worker->device_class != INFINI_CLASS_OTHER)
+	    (strcmp(worker->vdev_name, "a") && strcmp(worker->vdev_name, "b")) ||
+	    worker->device_class != INFINI_CLASS_OTHER)
 		_exit(99);
 	if (behaviour == EXIT_WITH)
 		_exit(behaviour_value);
@@ -379,6 +380,110 @@ static void operator_overrules_the_backend(void **state)
 	assert_int_equal(roster.nr_devices, 2);
 }
 
+/* ---- another machine's device ---- */
+
+static void make_it_remote(uint32_t nr_endpoints)
+{
+	config.nr_remotes = 1;
+	strcpy(config.remotes[0].name, "far");
+	config.remotes[0].nr_endpoints = nr_endpoints;
+	strcpy(roster.devices[0].remote, "far");
+}
+
+static struct infini_crew_member *member_of(uint32_t vdev_id)
+{
+	struct infini_crew_member *member = crew.members;
+
+	while (member && member->vdev_id != vdev_id)
+		member = member->next;
+	assert_non_null(member);
+	return member;
+}
+
+static void each_worker_has_a_server_of_its_own(void **state)
+{
+	(void)state;
+	make_it_remote(2);
+	behaviour = WAIT_FOR_SIGNAL;
+	infini_crew_want(&crew, 5, 7, "a");
+	infini_crew_want(&crew, 6, 7, "b");
+	start();
+	assert_int_equal(crew.nr_running, 2);
+	assert_int_equal(member_of(5)->endpoint + member_of(6)->endpoint, 1);
+	assert_true(infini_crew_on_remote(&crew, "far", 0));
+	assert_true(infini_crew_on_remote(&crew, "far", member_of(5)->pid));
+	assert_false(infini_crew_on_remote(&crew, "far", getpid()));
+	assert_false(infini_crew_on_remote(&crew, "other", 0));
+	infini_crew_signal(&crew, SIGKILL);
+	for (struct infini_crew_member *member = crew.members; member; member = member->next)
+		waitpid(member->pid, NULL, 0);
+}
+
+static void second_worker_waits_for_the_only_server(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	make_it_remote(1);
+	behaviour = WAIT_FOR_SIGNAL;
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	pid = member_of(5)->pid;
+	infini_crew_want(&crew, 6, 7, "b");
+	start();
+	assert_int_equal(crew.nr_running, 1);
+	assert_int_equal(creates, 1);
+	assert_true(member_of(6)->waits && !member_of(6)->crashes);
+	assert_true(member_of(6)->not_before_ns > now_ns());
+	/* The first is asked to go; this one has nothing that keeps it. */
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(infini_crew_reap(&crew, pid, status));
+	member_of(6)->not_before_ns = 0;
+	start();
+	assert_int_equal(crew.nr_running, 1);
+	assert_true(member_of(6)->pid > 0 && !member_of(6)->waits);
+	infini_crew_signal(&crew, SIGKILL);
+	waitpid(member_of(6)->pid, NULL, 0);
+}
+
+static void another_server_is_tried_after_a_crash(void **state)
+{
+	(void)state;
+	make_it_remote(2);
+	behaviour = EXIT_WITH;
+	behaviour_value = INFINI_WORKER_FAILED;
+	infini_crew_want(&crew, 5, 7, "a");
+	for (uint32_t i = 0; i < 3; i++) {
+		start();
+		assert_int_equal(member_of(5)->endpoint, i % 2);
+		run_worker_to_its_end();
+		crew.members->not_before_ns = 0;
+		infini_crew_want(&crew, 5, 7, "a");
+	}
+}
+
+static void remote_device_that_does_not_answer_goes_off_line(void **state)
+{
+	const struct infini_backend_device devices[] = {
+		{ .name = "far", .remote = "far", .slots = 1, .memory_bytes = 4096 },
+		{ .name = "far.1", .remote = "far", .slots = 1, .memory_bytes = 4096 },
+		{ .name = "near", .remote = "near", .slots = 1, .memory_bytes = 4096 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(infini_roster_add(&roster, 33, &config, "ggml", &devices[i]), 0);
+	assert_true(infini_roster_has_remote(&roster, "far"));
+	infini_roster_lost(&roster, "far", "test");
+	assert_false(infini_roster_has_remote(&roster, "far"));
+	assert_int_equal(roster.nr_devices, 2);
+	assert_non_null(infini_roster_find_name(&roster, "near"));
+	/* Nor does one stay whose section is gone. */
+	infini_roster_filter(&roster, &config);
+	assert_null(infini_roster_find_name(&roster, "near"));
+}
+
 static void disabled_backend_goes_off_line(void **state)
 {
 	(void)state;
@@ -437,6 +542,10 @@ int main(void)
 		ROW(foreign_children_are_nobody),
 		ROW(old_members_are_forgotten),
 		ROW(operator_overrules_the_backend),
+		ROW(each_worker_has_a_server_of_its_own),
+		ROW(second_worker_waits_for_the_only_server),
+		ROW(another_server_is_tried_after_a_crash),
+		ROW(remote_device_that_does_not_answer_goes_off_line),
 		ROW(disabled_backend_goes_off_line),
 		ROW(refused_device_is_left_out),
 		ROW(device_without_its_hardware_goes_off_line),

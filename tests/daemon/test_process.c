@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ static const struct {
 	{ "needy", -ENOENT, "backend needy: needs libvendor-absent.so.1, which is not installed" },
 	{ "empty", -ENOEXEC, "backend empty: %s/infinid-empty.so exports no infini_backend_ops: it "
 	  "is no backend" },
-	{ "old", -EPROTO, "backend old: %s/infinid-old.so speaks backend ABI 4711, infinid 4; "
+	{ "old", -EPROTO, "backend old: %s/infinid-old.so speaks backend ABI 4711, infinid 5; "
 	  "install both from one build" },
 	{ "partial", -ENOEXEC, "backend partial: %s/infinid-partial.so is not the backend "
 	  "\"partial\" or lacks functions" },
@@ -133,6 +134,93 @@ static const char *reason_of(struct infini_probe *probe)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	close(probe->fd);
 	return probe->why;
+}
+
+/* ---- a server ---- */
+
+/* It listens if @listens, and a client that connects is one that leaves. */
+static int a_server(bool listens, char *endpoint, size_t bytes)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+	if (listens)
+		assert_int_equal(listen(fd, 1), 0);
+	snprintf(endpoint, bytes, "127.0.0.1:%u", ntohs(address.sin_port));
+	return fd;
+}
+
+static void look_at(const struct infini_config_remote *remote, const char *backend, bool reach_only,
+		    struct infini_probe *probe)
+{
+	struct infini_config *config = calloc(1, sizeof(*config));
+	struct pollfd ready;
+	int status;
+
+	assert_int_equal(infini_config_defaults(config), 0);
+	snprintf(config->backend_dir, sizeof(config->backend_dir), "%s",
+		 getenv("INFINI_TEST_BACKENDS"));
+	assert_int_equal(infini_probe_start_remote(probe, config, backend, remote, reach_only), 0);
+	free(config);
+	ready = (struct pollfd){ .fd = probe->fd, .events = POLLIN };
+	do
+		assert_int_equal(poll(&ready, 1, 30000), 1);
+	while (!infini_probe_read(probe, refuse, NULL));
+	assert_int_equal(waitpid(probe->pid, &status, 0), probe->pid);
+	close(probe->fd);
+}
+
+static void server_is_reached_without_a_word(void **state)
+{
+	struct infini_config_remote remote = { .name = "far", .nr_endpoints = 1 };
+	int server = a_server(true, remote.endpoints[0], sizeof(remote.endpoints[0])), client;
+	struct infini_probe probe;
+	char byte;
+
+	(void)state;
+	look_at(&remote, "missing", true, &probe);
+	assert_string_equal(probe.why, "");
+	client = accept(server, NULL, NULL);
+	assert_true(client >= 0);
+	assert_int_equal(read(client, &byte, 1), 0);
+	close(client);
+	close(server);
+}
+
+static void server_that_is_not_there_is_a_reason(void **state)
+{
+	struct infini_config_remote remote = { .name = "far", .nr_endpoints = 1 };
+	int port = a_server(false, remote.endpoints[0], sizeof(remote.endpoints[0]));
+	struct infini_probe probe;
+	char expected[256];
+
+	(void)state;
+	snprintf(expected, sizeof(expected), "server %s cannot be reached: Connection refused",
+		 remote.endpoints[0]);
+	/* The backend is not even loaded. */
+	look_at(&remote, "missing", false, &probe);
+	assert_string_equal(probe.why, expected);
+	strcpy(remote.endpoints[0], "no-such-host.invalid:1");
+	look_at(&remote, "missing", false, &probe);
+	assert_non_null(strstr(probe.why, "server no-such-host.invalid:1 cannot be found: "));
+	close(port);
+}
+
+static void backend_may_have_no_remote_devices(void **state)
+{
+	struct infini_config_remote remote = { .name = "far", .nr_endpoints = 1 };
+	int server = a_server(true, remote.endpoints[0], sizeof(remote.endpoints[0]));
+	struct infini_probe probe;
+
+	(void)state;
+	look_at(&remote, "null", false, &probe);
+	assert_string_equal(probe.why, "cannot look for devices: Operation not supported");
+	close(server);
 }
 
 static void probe_says_why_there_can_be_no_device(void **state)
@@ -377,6 +465,9 @@ int main(void)
 		cmocka_unit_test(backends_are_loaded_or_explained),
 		cmocka_unit_test(probe_reports_from_a_child),
 		cmocka_unit_test(probe_says_why_there_can_be_no_device),
+		cmocka_unit_test(server_is_reached_without_a_word),
+		cmocka_unit_test(server_that_is_not_there_is_a_reason),
+		cmocka_unit_test(backend_may_have_no_remote_devices),
 		cmocka_unit_test(reports_are_checked),
 		cmocka_unit_test(second_daemon_is_told_the_first),
 		cmocka_unit_test(pidfile_needs_its_folder),

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -140,6 +141,22 @@ static int try_other_ioctl(void)
 static int try_socket(void)
 {
 	return socket(AF_INET, SOCK_STREAM, 0) < 0 ? errno : 0;
+}
+
+/* Of the connection that it brought along; there is none here. */
+static int try_receive(void)
+{
+	char byte;
+
+	return recv(0, &byte, 1, 0) < 0 && errno == EPERM ? EPERM : 0;
+}
+
+static int try_connect(void)
+{
+	const struct sockaddr_in address = { .sin_family = AF_INET };
+
+	return connect(0, (const struct sockaddr *)&address, sizeof(address)) && errno == EPERM ?
+	       EPERM : 0;
 }
 
 static int try_fork(void)
@@ -296,50 +313,57 @@ enum outcome { LET, REFUSED, KILLED, ABORTED };
 static const struct {
 	const char *name;
 	int (*attempt)(void);
-	enum outcome plain, accelerator, compiler;
+	enum outcome plain, accelerator, compiler, remote;
 } rows[] = {
-	{ "maps memory", try_memory, LET, LET, LET },
-	{ "makes code", try_code, REFUSED, LET, LET },
-	{ "makes memory executable", try_mprotect_code, REFUSED, LET, LET },
-	{ "starts a thread", try_thread, LET, LET, LET },
-	{ "binds to a processor", try_affinity, LET, LET, LET },
-	{ "sleeps", try_sleep, LET, LET, LET },
-	{ "reads /proc/cpuinfo", try_cpuinfo, LET, LET, LET },
-	{ "reads a system library", try_library, LET, LET, LET },
-	{ "reads /etc/passwd", try_passwd, REFUSED, REFUSED, REFUSED },
-	{ "writes to /tmp", try_tmp, REFUSED, REFUSED, REFUSED },
-	{ "reads its parent's memory", try_parents_memory, REFUSED, REFUSED, REFUSED },
-	{ "writes to a device node", try_node, REFUSED, REFUSED, REFUSED },
-	{ "calls its channel", try_own_ioctl, LET, LET, LET },
-	{ "calls another driver", try_other_ioctl, REFUSED, LET, REFUSED },
-	{ "opens a socket", try_socket, REFUSED, REFUSED, REFUSED },
-	{ "forks", try_fork, REFUSED, REFUSED, REFUSED },
-	{ "takes group root", try_root, REFUSED, REFUSED, REFUSED },
-	{ "signals another process", try_signal_others, REFUSED, REFUSED, REFUSED },
-	{ "has signals sent to another process", try_own_others, REFUSED, REFUSED, REFUSED },
-	{ "binds a process by its number", try_bind_by_number, REFUSED, REFUSED, REFUSED },
-	{ "sends to an address", try_address, REFUSED, REFUSED, REFUSED },
-	{ "sends on a connection", try_connected, LET, LET, LET },
-	{ "changes a descriptor's flags", try_flags, LET, LET, LET },
-	{ "dumps core", try_dump, REFUSED, REFUSED, REFUSED },
-	{ "has a capability", try_capability, REFUSED, REFUSED, REFUSED },
-	{ "runs a program", try_exec, KILLED, KILLED, REFUSED },
-	{ "writes to its scratch directory", try_scratch, REFUSED, REFUSED, LET },
-	{ "runs the linker", try_linker, REFUSED, REFUSED, LET },
-	{ "runs a shell", try_script, KILLED, KILLED, REFUSED },
-	{ "runs what it wrote", try_own_program, REFUSED, REFUSED, REFUSED },
-	{ "traces its parent", try_ptrace, KILLED, KILLED, KILLED },
-	{ "makes a namespace", try_namespace, KILLED, KILLED, KILLED },
-	{ "aborts", try_abort, ABORTED, ABORTED, ABORTED },
+	{ "maps memory", try_memory, LET, LET, LET, LET },
+	{ "makes code", try_code, REFUSED, LET, LET, REFUSED },
+	{ "makes memory executable", try_mprotect_code, REFUSED, LET, LET, REFUSED },
+	{ "starts a thread", try_thread, LET, LET, LET, LET },
+	{ "binds to a processor", try_affinity, LET, LET, LET, LET },
+	{ "sleeps", try_sleep, LET, LET, LET, LET },
+	{ "reads /proc/cpuinfo", try_cpuinfo, LET, LET, LET, LET },
+	{ "reads a system library", try_library, LET, LET, LET, LET },
+	{ "reads /etc/passwd", try_passwd, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "writes to /tmp", try_tmp, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "reads its parent's memory", try_parents_memory, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "writes to a device node", try_node, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "calls its channel", try_own_ioctl, LET, LET, LET, LET },
+	{ "calls another driver", try_other_ioctl, REFUSED, LET, REFUSED, REFUSED },
+	{ "opens a socket", try_socket, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "receives from a connection", try_receive, REFUSED, REFUSED, REFUSED, LET },
+	{ "connects", try_connect, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "forks", try_fork, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "takes group root", try_root, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "signals another process", try_signal_others, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "has signals sent to another process", try_own_others, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "binds a process by its number", try_bind_by_number, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "sends to an address", try_address, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "sends on a connection", try_connected, LET, LET, LET, LET },
+	{ "changes a descriptor's flags", try_flags, LET, LET, LET, LET },
+	{ "dumps core", try_dump, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "has a capability", try_capability, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "runs a program", try_exec, KILLED, KILLED, REFUSED, KILLED },
+	{ "writes to its scratch directory", try_scratch, REFUSED, REFUSED, LET, REFUSED },
+	{ "runs the linker", try_linker, REFUSED, REFUSED, LET, REFUSED },
+	{ "runs a shell", try_script, KILLED, KILLED, REFUSED, KILLED },
+	{ "runs what it wrote", try_own_program, REFUSED, REFUSED, REFUSED, REFUSED },
+	{ "traces its parent", try_ptrace, KILLED, KILLED, KILLED, KILLED },
+	{ "makes a namespace", try_namespace, KILLED, KILLED, KILLED, KILLED },
+	{ "aborts", try_abort, ABORTED, ABORTED, ABORTED, ABORTED },
 };
 
 static const char *const outcomes[] = { "let", "refused", "killed", "aborted" };
 
-static _Noreturn void child(int (*attempt)(void), uint32_t device_class, bool compiles)
+/* Of workers: on a CPU, on an accelerator, one that compiles, on another machine's accelerator. */
+enum worker { PLAIN, ACCELERATOR, COMPILER, REMOTE };
+
+static _Noreturn void child(int (*attempt)(void), enum worker worker)
 {
 	const struct infini_sandbox sandbox = {
-		.uid = NOBODY, .gid = NOBODY, .device_class = device_class,
-		.scratch = compiles ? scratch : NULL,
+		.uid = NOBODY, .gid = NOBODY, .is_remote = worker == REMOTE,
+		.device_class = worker == ACCELERATOR || worker == REMOTE ? INFINI_CLASS_GPU :
+									    INFINI_CLASS_CPU,
+		.scratch = worker == COMPILER ? scratch : NULL,
 	};
 	int pipe_ends[2];
 	char why[256];
@@ -355,13 +379,13 @@ static _Noreturn void child(int (*attempt)(void), uint32_t device_class, bool co
 	_exit(attempt() ? REFUSED : LET);
 }
 
-static enum outcome run(int (*attempt)(void), uint32_t device_class, bool compiles)
+static enum outcome run(int (*attempt)(void), enum worker worker)
 {
 	int status;
 	pid_t pid = fork();
 
 	if (!pid)
-		child(attempt, device_class, compiles);
+		child(attempt, worker);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (WIFSIGNALED(status))
 		return WTERMSIG(status) == SIGSYS ? KILLED : ABORTED;
@@ -370,15 +394,12 @@ static enum outcome run(int (*attempt)(void), uint32_t device_class, bool compil
 	return WEXITSTATUS(status);
 }
 
-enum worker { PLAIN, ACCELERATOR, COMPILER };
-
 static void check(enum worker worker)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const enum outcome expected[] = { rows[i].plain, rows[i].accelerator,
-						  rows[i].compiler };
-		enum outcome got = run(rows[i].attempt, worker == ACCELERATOR ? INFINI_CLASS_GPU :
-				       INFINI_CLASS_CPU, worker == COMPILER);
+						  rows[i].compiler, rows[i].remote };
+		enum outcome got = run(rows[i].attempt, worker);
 
 		if (got != expected[worker])
 			fail_msg("%s: %s, not %s", rows[i].name, outcomes[got],
@@ -429,6 +450,12 @@ static void gpu_has_its_own_node(void **state)
 		assert_int_equal(infini_sandbox_nvidia_minor(rows[i].information), rows[i].minor);
 }
 
+static void remote_worker(void **state)
+{
+	(void)state;
+	check(REMOTE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +463,7 @@ int main(void)
 		cmocka_unit_test(plain_worker),
 		cmocka_unit_test(accelerator_worker),
 		cmocka_unit_test(compiling_worker),
+		cmocka_unit_test(remote_worker),
 	};
 
 	if (geteuid() != 0) {
