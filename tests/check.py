@@ -56,6 +56,8 @@ LAYERS = [
      ["tests/containers/check"], 2400),
     ("gpu", "kernels, faults and a lost GPU on a driver that needs none, User-mode Linux",
      ["tests/e2e/check-cuda"], 900),
+    ("pool", "unlike devices side by side, and one of them lost, User-mode Linux",
+     ["tests/e2e/check-pool"], 1200),
     ("native", "preemptions and operators at native speed, User-mode Linux",
      ["tests/e2e/check-native"], 1800),
     ("mixed", "unlike chips at once, vdevs placed by description, User-mode Linux",
