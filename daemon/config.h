@@ -25,6 +25,7 @@
 #define INFINI_CONFIG_SEGMENT_MAX_US	1000000
 #define INFINI_CONFIG_IDLE_MAX_S	86400
 #define INFINI_CONFIG_LEDGER_MAX_S	3600
+#define INFINI_CONFIG_WORKER_MEMORY	(1ULL << 30)
 #define INFINI_CONFIG_LIBRARY_BYTES	256
 #define INFINI_CONFIG_RETRY_MAX_S	3600
 #define INFINI_CONFIG_PCI_BYTES		16
@@ -78,6 +79,7 @@ struct infini_config {
 	uint32_t threads_max;		/* CPU threads of one worker */
 	uint32_t segment_us;		/* what a CPU segment may take, by the backend's estimate */
 	uint32_t window;		/* jobs a worker holds at once */
+	uint64_t worker_memory;		/* bytes of a worker beside its vdev's */
 	uint32_t idle_exit_s;		/* a worker without clients stops after this; 0: never */
 	int log_level;			/* LOG_ERR .. LOG_DEBUG */
 	char backend_dir[PATH_MAX];

@@ -160,6 +160,73 @@ static void start_failed(struct infini_crew_member *member, int error)
 	member->not_before_ns = infini_clock_ns() + pause;
 }
 
+/* ---- what a worker may take --------------------------------------------------------- */
+
+static struct infini_worker_cgroup_limits limits_of(const struct infini_crew_member *member,
+						    const struct infini_config *config)
+{
+	return (struct infini_worker_cgroup_limits){
+		.memory_bytes = member->memory_bytes + config->worker_memory,
+		.tasks = infini_worker_cgroup_tasks(config->threads_max),
+	};
+}
+
+static bool has_cgroup(const struct infini_crew *crew)
+{
+	return crew->cgroups.base[0];
+}
+
+static int make_cgroup(const struct infini_crew *crew, struct infini_crew_member *member,
+		       const struct infini_roster_device *device,
+		       const struct infini_config *config)
+{
+	struct infini_worker_cgroup_limits limits;
+	int ret;
+
+	if (!has_cgroup(crew))
+		return 0;
+	/* A vdev that is not listed yet has no more than its device. */
+	if (!member->memory_bytes)
+		member->memory_bytes = device->memory_bytes;
+	limits = limits_of(member, config);
+	ret = infini_worker_cgroup_make(&crew->cgroups, member->vdev_name, &limits);
+	if (ret)
+		infini_err("vdev %s: cannot make a control group for its worker", member->vdev_name);
+	return ret;
+}
+
+static void enter_cgroup(const struct infini_crew *crew, const struct infini_crew_member *member)
+{
+	int ret = has_cgroup(crew) ?
+		  infini_worker_cgroup_enter(&crew->cgroups, member->vdev_name) : 0;
+
+	if (!ret)
+		return;
+	infini_err("vdev %s: its worker cannot enter its control group: %s", member->vdev_name,
+		   strerror(-ret));
+	_exit(INFINI_WORKER_FAILED);
+}
+
+static void observe_memory(const struct infini_crew *crew, struct infini_crew_member *member,
+			   uint64_t memory_bytes, const struct infini_config *config)
+{
+	struct infini_worker_cgroup_limits limits;
+	int ret;
+
+	if (member->memory_bytes == memory_bytes)
+		return;
+	member->memory_bytes = memory_bytes;
+	if (!member->pid || !has_cgroup(crew))
+		return;
+	limits = limits_of(member, config);
+	ret = infini_worker_cgroup_limit(&crew->cgroups, member->vdev_name, &limits);
+	if (ret)
+		infini_warn("vdev %s: its worker's memory limit stays as it was: %s",
+			    member->vdev_name, strerror(-ret));
+}
+
+/* ---- processes --------------------------------------------------------------------- */
+
 /*
  * As the first process of a namespace: what it has started ends with it, however it ends, and it sees
  * no process but those.
@@ -185,12 +252,15 @@ static pid_t fork_alone(void)
 	return pid;
 }
 
-static int fork_worker(struct infini_crew_member *member, const struct infini_worker *worker)
+static int fork_worker(const struct infini_crew *crew, struct infini_crew_member *member,
+		       const struct infini_worker *worker)
 {
 	pid_t pid = worker->needs & INFINI_BACKEND_NEEDS_COMPILER ? fork_alone() : fork();
 
-	if (!pid)
+	if (!pid) {
+		enter_cgroup(crew, member);
 		infini_worker_main(worker);
+	}
 	if (pid < 0)
 		return -errno;
 	member->pid = pid;
@@ -202,7 +272,7 @@ static int fork_worker(struct infini_crew_member *member, const struct infini_wo
 	return 0;
 }
 
-static int start_worker(struct infini_crew_member *member,
+static int start_worker(const struct infini_crew *crew, struct infini_crew_member *member,
 			const struct infini_roster_device *device,
 			const struct infini_config *config,
 			const struct infini_backend_remote *remote)
@@ -222,7 +292,9 @@ static int start_worker(struct infini_crew_member *member,
 	worker.executor_fd = infini_executor_create(device->fd, member->vdev_id);
 	if (worker.executor_fd < 0)
 		return worker.executor_fd;
-	ret = fork_worker(member, &worker);
+	ret = make_cgroup(crew, member, device, config);
+	if (!ret)
+		ret = fork_worker(crew, member, &worker);
 	close(worker.executor_fd);
 	if (!ret)
 		infini_info("vdev %s: worker %ld starts on device %s", member->vdev_name,
@@ -239,7 +311,7 @@ static int start(const struct infini_crew *crew, struct infini_crew_member *memb
 
 	snprintf(member->remote, sizeof(member->remote), "%s", device->remote);
 	if (!device->remote[0])
-		return start_worker(member, device, config, NULL);
+		return start_worker(crew, member, device, config, NULL);
 	remote = infini_config_remote_find(config, device->remote);
 	if (!remote)
 		return -ENODEV;
@@ -253,7 +325,7 @@ static int start(const struct infini_crew *crew, struct infini_crew_member *memb
 		.endpoint = remote->endpoints[member->endpoint],
 		.device_class = remote->device_class,
 	};
-	return start_worker(member, device, config, &server);
+	return start_worker(crew, member, device, config, &server);
 }
 
 static void forget_old(struct infini_crew *crew, int64_t now)
@@ -313,14 +385,20 @@ static bool crashed(const struct infini_crew_member *member, int status)
 	       WEXITSTATUS(status) != INFINI_WORKER_GONE;
 }
 
+/* @ran_out: by its control group's count. */
 static void log_crash(const struct infini_crew_member *member, pid_t pid, int status,
-		      int64_t pause_ns)
+		      bool ran_out, int64_t pause_ns)
 {
 	long long pause_ms = pause_ns / INFINI_NS_PER_MS;
 
 	if (!WIFSIGNALED(status))
 		infini_err("vdev %s: worker %ld failed; another may start in %lld ms",
 			   member->vdev_name, (long)pid, pause_ms);
+	else if (ran_out)
+		infini_warn("vdev %s: worker %ld was killed: it took more memory than its vdev's "
+			    "%llu MiB and worker_memory together; another may start in %lld ms",
+			    member->vdev_name, (long)pid,
+			    (unsigned long long)(member->memory_bytes >> 20), pause_ms);
 	else if (WTERMSIG(status) == SIGKILL)
 		infini_warn("vdev %s: worker %ld was killed: by the module, because a job did not "
 			    "end in time, or for want of memory; another may start in %lld ms",
@@ -338,11 +416,14 @@ bool infini_crew_reap(struct infini_crew *crew, pid_t pid, int status)
 {
 	struct infini_crew_member *member = crew->members;
 	int64_t now = infini_clock_ns(), pause;
+	bool ran_out;
 
 	while (member && member->pid != pid)
 		member = member->next;
 	if (!member)
 		return false;
+	ran_out = infini_worker_cgroup_ran_out(&crew->cgroups, member->vdev_name);
+	infini_worker_cgroup_remove(&crew->cgroups, member->vdev_name);
 	member->pid = 0;
 	crew->nr_running--;
 	if (!crashed(member, status)) {
@@ -356,7 +437,7 @@ bool infini_crew_reap(struct infini_crew *crew, pid_t pid, int status)
 	member->crashes++;
 	pause = backoff_ns(member->crashes);
 	member->not_before_ns = now + pause;
-	log_crash(member, pid, status, pause);
+	log_crash(member, pid, status, ran_out, pause);
 	return true;
 }
 
@@ -379,11 +460,16 @@ static void observe_idle(struct infini_crew_member *member, uint64_t clients,
 void infini_crew_observe(struct infini_crew *crew, const struct infini_admin_vdev *vdev,
 			 const struct infini_config *config)
 {
-	struct infini_crew_member *member = find_vdev(crew, vdev->id);
+	struct infini_crew_member *member;
 
 	if (vdev->executor == INFINI_EXECUTOR_WANTED)
 		infini_crew_want(crew, vdev->id, vdev->device_id, vdev->name);
-	else if (member && member->pid && vdev->executor == INFINI_EXECUTOR_ATTACHED)
+	member = find_vdev(crew, vdev->id);
+	if (member)
+		observe_memory(crew, member, vdev->memory_limit_bytes, config);
+	if (vdev->executor == INFINI_EXECUTOR_WANTED)
+		return;
+	if (member && member->pid && vdev->executor == INFINI_EXECUTOR_ATTACHED)
 		observe_idle(member, vdev->stats.clients, config);
 	else if (member && !member->pid && vdev->executor == INFINI_EXECUTOR_NONE)
 		member->wanted = false;

@@ -4,6 +4,7 @@
 #define INFINI_DAEMON_CREW_H
 
 #include "roster.h"
+#include "worker_cgroup.h"
 
 #include <infini-admin.h>
 
@@ -13,6 +14,7 @@ struct infini_crew_member {
 	uint32_t vdev_id;
 	uint32_t device_id;
 	char vdev_name[INFINI_NAME_MAX];
+	uint64_t memory_bytes;		/* the vdev's limit; 0: not known yet */
 	pid_t pid;			/* 0: none runs */
 	bool wanted;			/* the kernel wants one and none runs */
 	char remote[INFINI_NAME_MAX];	/* whose device it runs on, or "" */
@@ -28,6 +30,7 @@ struct infini_crew_member {
 struct infini_crew {
 	struct infini_crew_member *members;
 	uint32_t nr_running;
+	struct infini_worker_cgroups cgroups;
 };
 
 /* The kernel wants a worker for this vdev. */
@@ -47,7 +50,10 @@ int64_t infini_crew_next_ns(const struct infini_crew *crew);
 /* A child has ended. False when it was no worker. */
 bool infini_crew_reap(struct infini_crew *crew, pid_t pid, int status);
 
-/* What a listing says: start what is wanted, retire who has had no client for long enough. */
+/*
+ * What the module says of a vdev: start what is wanted, retire who has had no client for long enough,
+ * hold its worker to the memory that it may have now.
+ */
 void infini_crew_observe(struct infini_crew *crew, const struct infini_admin_vdev *vdev,
 			 const struct infini_config *config);
 

@@ -155,6 +155,15 @@ static void remember_gone(struct supervisor *s, const struct infini_admin_event 
 	s->ledger_ns = 0;
 }
 
+/* What an event does not tell: how much memory it may have. */
+static void look_at(struct supervisor *s, uint32_t vdev_id)
+{
+	struct infini_admin_vdev vdev;
+
+	if (!infini_admin_vdev_get(s->admin, NULL, vdev_id, &vdev))
+		observe_vdev(&vdev, s);
+}
+
 static void handle_event(struct supervisor *s, const struct infini_admin_event *event)
 {
 	if (event->type == INFINI_EVENT_VDEV_CREATED || event->type == INFINI_EVENT_VDEV_DELETED)
@@ -164,6 +173,10 @@ static void handle_event(struct supervisor *s, const struct infini_admin_event *
 	switch (event->type) {
 	case INFINI_EVENT_EXECUTOR_WANTED:
 		infini_crew_want(&s->crew, event->vdev_id, event->device_id, event->name);
+		look_at(s, event->vdev_id);
+		break;
+	case INFINI_EVENT_VDEV_CHANGED:
+		look_at(s, event->vdev_id);
 		break;
 	case INFINI_EVENT_JOB_TIMEOUT:
 		log_timeout(event->name);
@@ -953,6 +966,22 @@ static int open_loop(struct supervisor *s)
 	return ret;
 }
 
+/* Without them a worker that takes too much memory harms others. */
+static void start_cgroups(struct supervisor *s)
+{
+	char membership[PATH_MAX] = "", why[256];
+	FILE *file = fopen("/proc/self/cgroup", "re");
+
+	if (file) {
+		membership[fread(membership, 1, sizeof(membership) - 1, file)] = '\0';
+		fclose(file);
+	}
+	if (infini_worker_cgroups_open(&s->crew.cgroups, INFINI_CGROUP_ROOT, membership, why,
+				       sizeof(why)))
+		infini_notice("workers have no control groups of their own, so nothing bounds what "
+			      "memory they take: %s", why);
+}
+
 static void start_inventory(struct supervisor *s)
 {
 	int fd;
@@ -972,6 +1001,7 @@ static void close_all(struct supervisor *s)
 	infini_ledger_close(s->ledger);
 	infini_sample_free(&s->gone);
 	infini_energy_clear(&s->energy);
+	infini_worker_cgroups_close(&s->crew.cgroups);
 	infini_crew_clear(&s->crew);
 	infini_roster_clear(&s->roster);
 	if (s->epoll_fd >= 0)
@@ -1015,6 +1045,7 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 			infini_notice("there is no user \"infini\": workers run as nobody");
 		start_metrics(s);
 		open_ledger(s);
+		start_cgroups(s);
 		start_lifetime(s);
 		start_inventory(s);
 		infini_remotes_configure(&s->remotes, s->config);

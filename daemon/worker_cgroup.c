@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Workers' control groups: see worker_cgroup.h. */
+#include "worker_cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define OWN_NAME	"infinid"	/* below the root of all groups */
+
+/* Threads of the library, the driver and the C library, besides those that compute. */
+#define TASKS_BESIDES	64
+
+__attribute__((format(printf, 3, 4)))
+static int path_of(char *path, size_t bytes, const char *format, ...)
+{
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(path, bytes, format, args);
+	va_end(args);
+	return length < 0 || (size_t)length >= bytes ? -ENAMETOOLONG : 0;
+}
+
+static int write_file(const char *dir, const char *name, const char *text)
+{
+	char path[PATH_MAX];
+	int fd, ret = path_of(path, sizeof(path), "%s/%s", dir, name);
+
+	if (ret)
+		return ret;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static int read_file(const char *dir, const char *name, char *text, size_t bytes)
+{
+	char path[PATH_MAX];
+	int fd, ret = path_of(path, sizeof(path), "%s/%s", dir, name);
+	ssize_t got;
+
+	if (ret)
+		return ret;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	got = read(fd, text, bytes - 1);
+	ret = got < 0 ? -errno : 0;
+	text[got < 0 ? 0 : got] = '\0';
+	close(fd);
+	return ret;
+}
+
+/* ---- where they go ----------------------------------------------------------------- */
+
+/* The line "0::/path" of version 2. */
+static int own_path(const char *membership, char *path, size_t bytes)
+{
+	const char *line = membership;
+	size_t length;
+
+	while (line && strncmp(line, "0::/", 4)) {
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	if (!line)
+		return -ENOENT;
+	length = strcspn(line + 3, "\n");
+	while (length && line[3 + length - 1] == '/')
+		length--;
+	if (length >= bytes)
+		return -ENAMETOOLONG;
+	memcpy(path, line + 3, length);
+	path[length] = '\0';
+	return 0;
+}
+
+static int make_group(const char *path)
+{
+	return mkdir(path, 0755) && errno != EEXIST ? -errno : 0;
+}
+
+/* infinid goes into a group of its own, or back. */
+static int move_to(const char *path)
+{
+	return write_file(path, "cgroup.procs", "0");
+}
+
+static int delegate_controllers(const char *path)
+{
+	return write_file(path, "cgroup.subtree_control", "+memory +pids");
+}
+
+/* At the root processes and groups may be side by side. */
+static int open_below_root(struct infini_worker_cgroups *groups, const char *root)
+{
+	int ret = delegate_controllers(root);
+
+	if (!ret)
+		ret = path_of(groups->base, sizeof(groups->base), "%s/" OWN_NAME, root);
+	if (!ret)
+		ret = make_group(groups->base);
+	return ret ? ret : delegate_controllers(groups->base);
+}
+
+static int open_below_own(struct infini_worker_cgroups *groups, const char *root, const char *own)
+{
+	const char *last = strrchr(own, '/') + 1;
+	char supervisor[PATH_MAX];
+	int ret;
+
+	/* The service manager has done it (DelegateSubgroup=), or the infinid before this one. */
+	if (!strcmp(last, INFINI_CGROUP_SUPERVISOR)) {
+		ret = path_of(groups->base, sizeof(groups->base), "%s%.*s", root,
+			      (int)(last - 1 - own), own);
+		return ret ? ret : delegate_controllers(groups->base);
+	}
+	ret = path_of(groups->base, sizeof(groups->base), "%s%s", root, own);
+	if (!ret)
+		ret = path_of(supervisor, sizeof(supervisor), "%s/" INFINI_CGROUP_SUPERVISOR,
+			      groups->base);
+	if (!ret)
+		ret = make_group(supervisor);
+	if (ret)
+		return ret;
+	ret = move_to(supervisor);
+	if (!ret)
+		ret = delegate_controllers(groups->base);
+	if (ret) {
+		move_to(groups->base);
+		rmdir(supervisor);
+	}
+	return ret;
+}
+
+static const char *sentence(int error)
+{
+	switch (error) {
+	case -ENOTSUP:
+		return "there is no cgroup v2 at this place";
+	case -ENOENT:
+		return "the controllers memory and pids are not there";
+	case -EBUSY:
+		return "other processes are in the group that infinid was started in, which the "
+		       "service manager has to delegate (Delegate=)";
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+		return "its control group is not delegated to infinid (Delegate=)";
+	default:
+		return strerror(-error);
+	}
+}
+
+int infini_worker_cgroups_open(struct infini_worker_cgroups *groups, const char *root,
+			       const char *membership, char *why, size_t why_bytes)
+{
+	char own[PATH_MAX];
+	struct statfs fs;
+	int ret = 0;
+
+	groups->base[0] = '\0';
+	if (statfs(root, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)
+		ret = -ENOTSUP;
+	if (!ret)
+		ret = own_path(membership, own, sizeof(own));
+	if (!ret)
+		ret = own[0] ? open_below_own(groups, root, own) : open_below_root(groups, root);
+	if (ret) {
+		snprintf(why, why_bytes, "%s: %s", root, sentence(ret));
+		groups->base[0] = '\0';
+	}
+	return ret;
+}
+
+void infini_worker_cgroups_close(struct infini_worker_cgroups *groups)
+{
+	if (groups->base[0])
+		rmdir(groups->base);
+	groups->base[0] = '\0';
+}
+
+/* ---- one worker's ------------------------------------------------------------------ */
+
+uint32_t infini_worker_cgroup_tasks(uint32_t threads_max)
+{
+	long processors = sysconf(_SC_NPROCESSORS_CONF);
+
+	/* Compilers and OpenCL on a CPU start a thread for each processor, whatever is configured. */
+	return TASKS_BESIDES + threads_max + 2 * (uint32_t)(processors > 0 ? processors : 1);
+}
+
+static int group_of(const struct infini_worker_cgroups *groups, const char *vdev, char *path)
+{
+	return groups->base[0] ? path_of(path, PATH_MAX, "%s/worker-%s", groups->base, vdev) :
+				 -ENOENT;
+}
+
+static int set_number(const char *path, const char *name, uint64_t number)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	return write_file(path, name, text);
+}
+
+int infini_worker_cgroup_limit(const struct infini_worker_cgroups *groups, const char *vdev,
+			       const struct infini_worker_cgroup_limits *limits)
+{
+	char path[PATH_MAX];
+	int ret = group_of(groups, vdev, path);
+
+	if (!ret)
+		ret = set_number(path, "memory.max", limits->memory_bytes);
+	return ret ? ret : set_number(path, "pids.max", limits->tasks);
+}
+
+int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, const char *vdev,
+			      const struct infini_worker_cgroup_limits *limits)
+{
+	char path[PATH_MAX];
+	int ret = group_of(groups, vdev, path);
+
+	if (ret)
+		return ret;
+	/* What it counts begins anew, unless a process of the last worker is still ending there. */
+	rmdir(path);
+	ret = make_group(path);
+	if (!ret)
+		ret = infini_worker_cgroup_limit(groups, vdev, limits);
+	/* A worker without the linker that it runs, or the other way round, is of no use. */
+	if (!ret)
+		ret = write_file(path, "memory.oom.group", "1");
+	/* It is not swapped out for others, nor without a limit. Kernels without swap have no such file. */
+	if (!ret)
+		write_file(path, "memory.swap.max", "0");
+	if (ret)
+		rmdir(path);
+	return ret;
+}
+
+int infini_worker_cgroup_enter(const struct infini_worker_cgroups *groups, const char *vdev)
+{
+	char path[PATH_MAX];
+	int ret = group_of(groups, vdev, path);
+
+	return ret ? ret : move_to(path);
+}
+
+bool infini_worker_cgroup_ran_out(const struct infini_worker_cgroups *groups, const char *vdev)
+{
+	char path[PATH_MAX], text[512];
+	const char *count;
+
+	if (group_of(groups, vdev, path) || read_file(path, "memory.events", text, sizeof(text)))
+		return false;
+	count = strstr(text, "oom_kill ");
+	return count && strtoul(count + strlen("oom_kill "), NULL, 10);
+}
+
+void infini_worker_cgroup_remove(const struct infini_worker_cgroups *groups, const char *vdev)
+{
+	char path[PATH_MAX];
+
+	if (!group_of(groups, vdev, path))
+		rmdir(path);
+}

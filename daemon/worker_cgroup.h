@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A control group (v2) for each worker, so that what it allocates ends it and nobody else. The kernel's
+ * documentation is admin-guide/cgroup-v2.rst.
+ */
+#ifndef INFINI_DAEMON_WORKER_CGROUP_H
+#define INFINI_DAEMON_WORKER_CGROUP_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define INFINI_CGROUP_ROOT		"/sys/fs/cgroup"
+/* Where infinid itself goes, because a group that has groups below it holds no process. */
+#define INFINI_CGROUP_SUPERVISOR	"supervisor"
+
+struct infini_worker_cgroup_limits {
+	uint64_t memory_bytes;
+	uint32_t tasks;
+};
+
+/* The group that has those of the workers below it. */
+struct infini_worker_cgroups {
+	char base[PATH_MAX];		/* "": there is none */
+};
+
+/*
+ * Make ready for workers' groups: below the group that this process is in by @membership, what
+ * /proc/self/cgroup says; from the root of all groups, in one named infinid. 0 or -errno, with a
+ * sentence in @why, and @groups has no base then.
+ */
+int infini_worker_cgroups_open(struct infini_worker_cgroups *groups, const char *root,
+			       const char *membership, char *why, size_t why_bytes);
+
+/* At the end; a group that is in use stays. */
+void infini_worker_cgroups_close(struct infini_worker_cgroups *groups);
+
+/* How many threads and processes a worker is let have, when it may compute with @threads_max. */
+uint32_t infini_worker_cgroup_tasks(uint32_t threads_max);
+
+/* Make the group of @vdev's worker, or have it anew, with these limits. 0 or -errno. */
+int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, const char *vdev,
+			      const struct infini_worker_cgroup_limits *limits);
+
+/* Other limits for a group that there is. 0 or -errno. */
+int infini_worker_cgroup_limit(const struct infini_worker_cgroups *groups, const char *vdev,
+			       const struct infini_worker_cgroup_limits *limits);
+
+/* This process goes there. 0 or -errno. */
+int infini_worker_cgroup_enter(const struct infini_worker_cgroups *groups, const char *vdev);
+
+/* Whether the kernel has killed for want of memory in the group of @vdev's worker. */
+bool infini_worker_cgroup_ran_out(const struct infini_worker_cgroups *groups, const char *vdev);
+
+/* Nothing happens to a group that a process is in. */
+void infini_worker_cgroup_remove(const struct infini_worker_cgroups *groups, const char *vdev);
+
+#endif /* INFINI_DAEMON_WORKER_CGROUP_H */
