@@ -11,7 +11,7 @@
 
 #include "ggml_cache.h"
 
-#define BOUNCE_BYTES	(1 << 20)
+#define PIECE_BYTES	(1 << 20)
 
 static uint64_t last_serial;
 
@@ -192,25 +192,70 @@ int infini_ggml_buffer_read(struct infini_backend *backend, struct infini_backen
 	return with_bytes(buffer->priv, offset, bytes, move_out, data);
 }
 
+/* Where the bytes of a tensor come from. */
+struct source {
+	struct infini_ggml_buffer *buffer;
+	uint64_t offset;
+	int ret;
+};
+
+static void move_there(struct ggml_tensor *from, void *to)
+{
+	ggml_backend_tensor_copy(from, to);
+}
+
+static void move_from(struct ggml_tensor *to, void *arg)
+{
+	struct source *source = arg;
+
+	source->ret = with_bytes(source->buffer, source->offset, ggml_nbytes(to), move_there, to);
+}
+
+/*
+ * One piece, by the device: over the network there goes only that it is to be copied. A device that cannot
+ * is sent the bytes by libggml, which has them here in between; it says nothing of ranges that overlap.
+ */
+static int copy_piece(struct infini_ggml_buffer *dst, uint64_t dst_offset,
+		      struct infini_ggml_buffer *src, uint64_t src_offset, uint64_t bytes)
+{
+	struct source source = { .buffer = src, .offset = src_offset };
+	int ret = with_bytes(dst, dst_offset, bytes, move_from, &source);
+
+	return ret ? ret : source.ret;
+}
+
+/* A piece that overlaps itself. */
+static int bounce_piece(struct infini_backend *backend, struct infini_backend_buffer *buffer,
+			uint64_t to, uint64_t from, void *data, uint64_t bytes)
+{
+	int ret = infini_ggml_buffer_read(backend, buffer, from, data, bytes);
+
+	return ret ? ret : infini_ggml_buffer_write(backend, buffer, to, data, bytes);
+}
+
 /* Between two ranges of memory that only the device sees, a piece at a time. */
-static int bounce(struct infini_backend *backend, struct infini_backend_buffer *dst,
-		  uint64_t dst_offset, struct infini_backend_buffer *src, uint64_t src_offset,
-		  uint64_t bytes)
+static int copy_there(struct infini_backend *backend, struct infini_backend_buffer *dst,
+		      uint64_t dst_offset, struct infini_backend_buffer *src, uint64_t src_offset,
+		      uint64_t bytes)
 {
 	/* Where ranges overlap, the far end goes first when data move up. */
 	bool down = dst != src || dst_offset < src_offset;
+	uint64_t most = bytes < PIECE_BYTES ? bytes : PIECE_BYTES;
+	uint64_t apart = down ? src_offset - dst_offset : dst_offset - src_offset;
+	bool overlap = dst == src && apart < most;
+	void *data = overlap ? malloc(most) : NULL;
 	uint64_t done, n, at;
-	void *data = malloc(BOUNCE_BYTES);
 	int ret = 0;
 
-	if (!data)
+	if (overlap && !data)
 		return -ENOMEM;
 	for (done = 0; done < bytes && !ret; done += n) {
-		n = bytes - done < BOUNCE_BYTES ? bytes - done : BOUNCE_BYTES;
+		n = bytes - done < most ? bytes - done : most;
 		at = down ? done : bytes - done - n;
-		ret = infini_ggml_buffer_read(backend, src, src_offset + at, data, n);
-		if (!ret)
-			ret = infini_ggml_buffer_write(backend, dst, dst_offset + at, data, n);
+		if (overlap)
+			ret = bounce_piece(backend, dst, dst_offset + at, src_offset + at, data, n);
+		else
+			ret = copy_piece(dst->priv, dst_offset + at, src->priv, src_offset + at, n);
 	}
 	free(data);
 	return ret;
@@ -231,16 +276,16 @@ int infini_ggml_buffer_copy(struct infini_backend *backend, struct infini_backen
 	if (dst->addr)
 		return infini_ggml_buffer_read(backend, src, src_offset,
 					       (char *)dst->addr + dst_offset, bytes);
-	return bounce(backend, dst, dst_offset, src, src_offset, bytes);
+	return copy_there(backend, dst, dst_offset, src, src_offset, bytes);
 }
 
 int infini_ggml_buffer_fill(struct infini_backend *backend, struct infini_backend_buffer *buffer,
 			    uint64_t offset, uint8_t value, uint64_t bytes)
 {
 	struct infini_ggml_buffer *b = buffer->priv;
-	uint64_t done, n;
+	uint64_t piece = bytes < PIECE_BYTES ? bytes : PIECE_BYTES, done, n;
 	void *data;
-	int ret = 0;
+	int ret;
 
 	infini_ggml_cache_written(b, offset, bytes);
 	if (buffer->addr) {
@@ -255,14 +300,23 @@ int infini_ggml_buffer_fill(struct infini_backend *backend, struct infini_backen
 		b->nr_weights = 0;
 		return 0;
 	}
-	data = malloc(BOUNCE_BYTES);
+	/* Of other values than zero some devices take words. */
+	if (!offset && !value && bytes == ggml_backend_buffer_get_size(b->ggml)) {
+		ggml_backend_buffer_clear(b->ggml, 0);
+		return 0;
+	}
+	if (!bytes)
+		return 0;
+	data = malloc(piece);
 	if (!data)
 		return -ENOMEM;
-	memset(data, value, BOUNCE_BYTES);
-	for (done = 0; done < bytes && !ret; done += n) {
-		n = bytes - done < BOUNCE_BYTES ? bytes - done : BOUNCE_BYTES;
-		ret = infini_ggml_buffer_write(backend, buffer, offset + done, data, n);
-	}
+	memset(data, value, piece);
+	ret = infini_ggml_buffer_write(backend, buffer, offset, data, piece);
 	free(data);
+	/* The rest from the first piece. */
+	for (done = piece; done < bytes && !ret; done += n) {
+		n = bytes - done < piece ? bytes - done : piece;
+		ret = copy_piece(b, offset + done, b, offset, n);
+	}
 	return ret;
 }
