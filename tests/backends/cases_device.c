@@ -41,8 +41,8 @@ static void probes_alike(struct world *world)
 {
 	static struct found first, second;
 
-	CHECK(!world->ops->probe(keep, &first, quiet), "the first probe fails");
-	CHECK(!world->ops->probe(keep, &second, quiet), "the second probe fails");
+	CHECK(!world_probe(world, keep, &first, quiet), "the first probe fails");
+	CHECK(!world_probe(world, keep, &second, quiet), "the second probe fails");
 	CHECK(first.nr == second.nr, "%u devices, then %u", first.nr, second.nr);
 	for (uint32_t i = 0; i < first.nr; i++) {
 		const struct infini_backend_device *a = &first.devices[i], *b = &second.devices[i];
@@ -64,7 +64,7 @@ static void probe_can_be_stopped(struct world *world)
 {
 	static struct found found = { .stop = true };
 
-	world->ops->probe(keep, &found, quiet);
+	world_probe(world, keep, &found, quiet);
 	CHECK(found.nr == 1, "%u devices after the first was enough", found.nr);
 }
 
@@ -143,7 +143,7 @@ static void unknown_device(struct world *world)
 {
 	struct infini_backend_open open = {
 		.device = "no-such-device", .pci = "", .threads_max = 1, .segment_us = 400,
-		.log = quiet,
+		.remote = remote, .log = quiet,
 	};
 	struct infini_backend *backend;
 	int ret = world->ops->open(&open, &backend);

@@ -5,6 +5,7 @@
  * Each case is a process that loads infinid-NAME.so as a worker does and opens the device itself,
  * so that a crash or a hang is that case's, and nothing is left for the next one.
  */
+#include "server.h"
 #include "world.h"
 
 #include "../../daemon/sandbox.h"
@@ -24,6 +25,7 @@
 #define DEVICES_MAX	16
 #define CASE_SECONDS	900		/* a hang, on however slow a machine */
 #define NOBODY		65534
+#define REMOTE_NAME	"remote"
 
 /* What processes of cases leave: what a probe found, why a case was not run. */
 struct probed {
@@ -34,6 +36,7 @@ struct probed {
 
 static const char *dir = ".";
 static const char *only_device, *only_case;
+static const char *server_program;
 static struct probed *probed;
 static unsigned int rows, failed;
 
@@ -44,6 +47,7 @@ static void enter_sandbox(const struct world *world)
 	const struct infini_sandbox sandbox = {
 		.uid = NOBODY, .gid = NOBODY, .device_class = world->device.device_class,
 		.scratch = world->device.needs & INFINI_BACKEND_NEEDS_COMPILER ? scratch_dir : NULL,
+		.is_remote = remote,
 	};
 	char why[256];
 
@@ -119,13 +123,12 @@ static _Noreturn void child(const struct row *row, const struct infini_backend_d
 	if (row)
 		row->run(&world);
 	else
-		CHECK(!world.ops->probe(keep, probed, quiet), "the probe fails");
+		CHECK(!world_probe(&world, keep, probed, quiet), "the probe fails");
 	fflush(stdout);
 	_exit(0);
 }
 
-/* The status of a case, or of the probe where @row is NULL. */
-static int run_in_child(const struct row *row, const struct infini_backend_device *device)
+static int run_process(const struct row *row, const struct infini_backend_device *device)
 {
 	int status;
 	pid_t pid;
@@ -145,6 +148,26 @@ static int run_in_child(const struct row *row, const struct infini_backend_devic
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* The status of a case, or of the probe where @row is NULL; with a server of its own if there is one. */
+static int run_in_child(const struct row *row, const struct infini_backend_device *device)
+{
+	struct infini_backend_remote machine = {
+		.name = REMOTE_NAME, .device_class = INFINI_CLASS_GPU,
+	};
+	struct server server = { 0 };
+	int status;
+
+	if (!server_program)
+		return run_process(row, device);
+	if (!scratch_dir || !server_start(&server, server_program, scratch_dir))
+		return -1;
+	machine.endpoint = server.endpoint;
+	remote = &machine;
+	status = run_process(row, device);
+	remote = NULL;
+	return server_end(&server) ? status : -1;
+}
+
 static void one_row(const struct row *row, const struct infini_backend_device *device)
 {
 	int status;
@@ -162,10 +185,11 @@ static void one_row(const struct row *row, const struct infini_backend_device *d
 static void all_rows(const struct infini_backend_device *device)
 {
 	static const struct row *const tables[] = {
-		device_rows, memory_rows, program_rows, yield_rows, sandbox_rows,
+		device_rows, memory_rows, program_rows, yield_rows, sandbox_rows, remote_rows,
 	};
+	size_t n = sizeof(tables) / sizeof(tables[0]);
 
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+	for (size_t i = 0; i < (server_program ? n : n - 1); i++)
 		for (const struct row *row = tables[i]; row->name; row++)
 			one_row(row, device);
 }
@@ -207,6 +231,7 @@ int main(int argc, char **argv)
 		{ "dir", required_argument, NULL, 'd' },
 		{ "device", required_argument, NULL, 'n' },
 		{ "case", required_argument, NULL, 'c' },
+		{ "server", required_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static char scratch[] = "/tmp/backend-suite.XXXXXX";
@@ -224,10 +249,15 @@ int main(int argc, char **argv)
 		case 'c':
 			only_case = optarg;
 			break;
+		case 's':
+			server_program = optarg;
+			break;
 		default:
-			fprintf(stderr, "usage: suite [--dir DIR] [--device NAME] [--case WORDS]\n"
-				"  DIR has infinid-%s.so; NAME is one of its devices, all by "
-				"default\n", backend_kit.name);
+			fprintf(stderr, "usage: suite [--dir DIR] [--device NAME] [--case WORDS] "
+				"[--server PROGRAM]\n"
+				"  DIR has infinid-%s.so; NAME is one of its devices, all by default; "
+				"PROGRAM HOST:PORT serves devices, which are tested instead of this "
+				"machine's\n", backend_kit.name);
 			return 2;
 		}
 	}

@@ -17,6 +17,7 @@
 char said[256];
 char *skip_reason;
 const char *scratch_dir;
+const struct infini_backend_remote *remote;
 
 void said_nothing(void)
 {
@@ -118,6 +119,15 @@ void world_load(struct world *world, const char *dir)
 	memories_of(world);
 }
 
+int world_probe(const struct world *world, infini_backend_found_fn found, void *arg,
+		infini_backend_log_fn log)
+{
+	if (!remote)
+		return world->ops->probe(found, arg, log);
+	CHECK(world->ops->probe_remote, "the backend has no devices of other machines");
+	return world->ops->probe_remote(remote, found, arg, log);
+}
+
 void world_open(struct world *world)
 {
 	const struct infini_backend_open open = {
@@ -125,6 +135,7 @@ void world_open(struct world *world)
 		.pci = world->device.pci,
 		.threads_max = 1,
 		.segment_us = 1,
+		.remote = remote,
 		.scratch = world->device.needs & INFINI_BACKEND_NEEDS_COMPILER ? scratch_dir : NULL,
 		.log = remember,
 	};

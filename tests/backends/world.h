@@ -48,8 +48,14 @@ extern const char *scratch_dir;
 extern char said[256];
 void said_nothing(void);
 
+/* The machine whose devices are tested; NULL: this one's. */
+extern const struct infini_backend_remote *remote;
+
 /* 0 or -errno, as for infinid; the library stays loaded. */
 void world_load(struct world *world, const char *dir);
+/* The devices of this machine, or of the other one. */
+int world_probe(const struct world *world, infini_backend_found_fn found, void *arg,
+		infini_backend_log_fn log);
 void world_open(struct world *world);
 void world_close(struct world *world);
 /* What an operation of the backend came to when it has ended, as a job that has no other. */
@@ -127,6 +133,6 @@ struct row {
 	void (*run)(struct world *world);
 };
 
-extern const struct row device_rows[], memory_rows[], program_rows[], yield_rows[];
+extern const struct row device_rows[], memory_rows[], program_rows[], yield_rows[], remote_rows[];
 
 #endif /* INFINI_TESTS_BACKENDS_WORLD_H */
