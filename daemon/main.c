@@ -4,6 +4,7 @@
 #include "config.h"
 #include "log.h"
 #include "proctitle.h"
+#include "sandbox_show.h"
 #include "supervisor.h"
 
 #include <errno.h>
@@ -24,6 +25,9 @@ enum { EXIT_USAGE = 2 };
 struct options {
 	bool foreground;
 	bool check;
+	bool show_sandbox;
+	bool json;
+	const char *only;		/* device or backend whose sandbox to show, or NULL */
 	bool config_given;
 	const char *config;
 };
@@ -31,12 +35,15 @@ struct options {
 static void print_usage(FILE *to)
 {
 	fputs("usage: infinid [--foreground] [--check] [--config FILE]\n"
+	      "       infinid --show-sandbox [--json] [--config FILE] [DEVICE|BACKEND|REMOTE]\n"
 	      "\n"
 	      "Brings accelerators to the infini kernel module and runs the work of virtual devices.\n"
 	      "\n"
 	      "  -f, --foreground   stay in the foreground and log to stderr\n"
 	      "  -k, --check        validate the configuration, print each problem, and exit\n"
 	      "  -c, --config FILE  read FILE instead of " INFINI_CONFIG_PATH "\n"
+	      "  -s, --show-sandbox print what workers may do: user, limits, files, system calls\n"
+	      "  -j, --json         with --show-sandbox: as JSON\n"
 	      "  -V, --version      print the version and exit\n"
 	      "  -h, --help         print this and exit\n"
 	      "\n"
@@ -51,13 +58,15 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "check", no_argument, NULL, 'k' },
 		{ "config", required_argument, NULL, 'c' },
+		{ "show-sandbox", no_argument, NULL, 's' },
+		{ "json", no_argument, NULL, 'j' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "fkc:Vh", known, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "fkc:sjVh", known, NULL)) != -1) {
 		switch (option) {
 		case 'f':
 			options->foreground = true;
@@ -69,6 +78,12 @@ static int parse_options(int argc, char **argv, struct options *options)
 			options->config = optarg;
 			options->config_given = true;
 			break;
+		case 's':
+			options->show_sandbox = true;
+			break;
+		case 'j':
+			options->json = true;
+			break;
 		case 'V':
 			puts("infinid " INFINI_VERSION);
 			return EXIT_SUCCESS;
@@ -79,6 +94,13 @@ static int parse_options(int argc, char **argv, struct options *options)
 			print_usage(stderr);
 			return EXIT_USAGE;
 		}
+	}
+	if (options->show_sandbox && optind < argc)
+		options->only = argv[optind++];
+	if (options->json && !options->show_sandbox) {
+		fputs("infinid: --json goes with --show-sandbox\n", stderr);
+		print_usage(stderr);
+		return EXIT_USAGE;
 	}
 	if (optind == argc)
 		return -1;
@@ -129,6 +151,22 @@ static int check(const struct options *options, struct infini_config *config)
 		return EXIT_FAILURE;
 	printf("%s: no problem found\n", options->config);
 	return EXIT_SUCCESS;
+}
+
+static int show_sandbox(const struct options *options, struct infini_config *config)
+{
+	unsigned int problems = 0;
+
+	if (read_config(options, config, &problems))
+		return EXIT_FAILURE;
+	if (!infini_sandbox_show(config, options->only, options->json))
+		return EXIT_SUCCESS;
+	if (options->only)
+		fprintf(stderr, "infinid: there is no device, enabled backend or remote machine "
+			"\"%s\"\n", options->only);
+	else
+		fputs("infinid: no enabled backend has a device\n", stderr);
+	return EXIT_FAILURE;
 }
 
 /* ---- background -------------------------------------------------------------------- */
@@ -235,7 +273,8 @@ int main(int argc, char **argv)
 	}
 	options.config = path;
 	infini_log_open(false);
-	status = options.check ? check(&options, config) : run(&options, config);
+	status = options.check ? check(&options, config) :
+		 options.show_sandbox ? show_sandbox(&options, config) : run(&options, config);
 	free(config);
 	free(path);
 	return status;

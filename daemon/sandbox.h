@@ -28,6 +28,20 @@ struct infini_sandbox {
 	bool is_remote;
 };
 
+/* What a worker needs, in tables of what it keeps. */
+#define INFINI_SANDBOX_ACCELERATOR	(1U << 0)	/* this machine's GPU or NPU */
+#define INFINI_SANDBOX_COMPILER		(1U << 1)
+#define INFINI_SANDBOX_REMOTE		(1U << 2)
+
+/* Whether the worker is all of @needs and none of @lacks. */
+bool infini_sandbox_has(const struct infini_sandbox *sandbox, unsigned int needs,
+			unsigned int lacks);
+
+/* Told for each resource limit. */
+typedef void (*infini_sandbox_limit_fn)(const char *name, uint64_t value, void *arg);
+void infini_sandbox_limits_each(const struct infini_sandbox *sandbox, infini_sandbox_limit_fn told,
+				void *arg);
+
 /*
  * For good: user and group, no capabilities, no_new_privs, no core dumps, no ptrace from others,
  * Landlock where the kernel has it, and a list of system calls. The user and the list hold for

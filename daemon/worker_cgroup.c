@@ -18,6 +18,14 @@
 /* Threads of the library, the driver and the C library, besides those that compute. */
 #define TASKS_BESIDES	64
 
+const struct infini_worker_cgroup_fixed infini_worker_cgroup_fixed[] = {
+	/* A worker without the linker that it runs, or the other way round, is of no use. */
+	{ "memory.oom.group", "1", false },
+	/* It is not swapped out for others, nor without a limit. */
+	{ "memory.swap.max", "0", true },
+	{ NULL, NULL, false },
+};
+
 __attribute__((format(printf, 3, 4)))
 static int path_of(char *path, size_t bytes, const char *format, ...)
 {
@@ -240,12 +248,12 @@ int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, const 
 	ret = make_group(path);
 	if (!ret)
 		ret = infini_worker_cgroup_limit(groups, vdev, limits);
-	/* A worker without the linker that it runs, or the other way round, is of no use. */
-	if (!ret)
-		ret = write_file(path, "memory.oom.group", "1");
-	/* It is not swapped out for others, nor without a limit. Kernels without swap have no such file. */
-	if (!ret)
-		write_file(path, "memory.swap.max", "0");
+	for (size_t i = 0; !ret && infini_worker_cgroup_fixed[i].file; i++) {
+		ret = write_file(path, infini_worker_cgroup_fixed[i].file,
+				 infini_worker_cgroup_fixed[i].value);
+		if (infini_worker_cgroup_fixed[i].optional)
+			ret = 0;
+	}
 	if (ret)
 		rmdir(path);
 	return ret;

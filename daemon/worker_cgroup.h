@@ -20,6 +20,12 @@ struct infini_worker_cgroup_limits {
 	uint32_t tasks;
 };
 
+/* What each worker's group is set to whatever its vdev; ends with a NULL. */
+extern const struct infini_worker_cgroup_fixed {
+	const char *file, *value;
+	bool optional;			/* not every kernel has it */
+} infini_worker_cgroup_fixed[];
+
 /* The group that has those of the workers below it. */
 struct infini_worker_cgroups {
 	char base[PATH_MAX];		/* "": there is none */

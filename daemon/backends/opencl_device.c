@@ -227,8 +227,8 @@ int infini_opencl_device_probe(infini_backend_found_fn found, void *arg,
 		if (out.device_class == INFINI_CLASS_CPU)
 			infini_opencl_log(log, LOG_WARNING, "%s: clients' kernels are native code of "
 					  "this CPU: they may compute and take memory past what their "
-					  "vdev is given, within the limits of infinid's own control "
-					  "group; for tenants whom you trust so far", out.name);
+					  "vdev is given, up to worker_memory of infinid.conf; for "
+					  "tenants whom you trust so far", out.name);
 		if (found(&out, arg))
 			break;
 	}

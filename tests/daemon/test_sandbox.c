@@ -6,13 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "sandbox.h"
+#include "sandbox_calls.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -290,13 +291,15 @@ static int try_linker(void)
 /* What it wrote itself. */
 static int try_own_program(void)
 {
+	/* If it is let, it ends with 0. */
+	static const char script[] = "#!/usr/bin/ld --version\n";
 	char *const argv[] = { "own", NULL };
 	char path[64];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/own", scratch);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0700);
-	if (fd < 0 || write(fd, "#!/usr/bin/ld\n", 14) != 14 || close(fd))
+	if (fd < 0 || write(fd, script, sizeof(script) - 1) != sizeof(script) - 1 || close(fd))
 		return errno;
 	return execve(path, argv, NULL) ? errno : 0;
 }
@@ -357,14 +360,19 @@ static const char *const outcomes[] = { "let", "refused", "killed", "aborted" };
 /* Of workers: on a CPU, on an accelerator, one that compiles, on another machine's accelerator. */
 enum worker { PLAIN, ACCELERATOR, COMPILER, REMOTE };
 
-static _Noreturn void child(int (*attempt)(void), enum worker worker)
+static struct infini_sandbox sandbox_of(enum worker worker)
 {
-	const struct infini_sandbox sandbox = {
+	return (struct infini_sandbox){
 		.uid = NOBODY, .gid = NOBODY, .is_remote = worker == REMOTE,
 		.device_class = worker == ACCELERATOR || worker == REMOTE ? INFINI_CLASS_GPU :
 									    INFINI_CLASS_CPU,
 		.scratch = worker == COMPILER ? scratch : NULL,
 	};
+}
+
+static _Noreturn void child(int (*attempt)(void), enum worker worker)
+{
+	const struct infini_sandbox sandbox = sandbox_of(worker);
 	int pipe_ends[2];
 	char why[256];
 
@@ -407,6 +415,86 @@ static void check(enum worker worker)
 	}
 }
 
+/* ---- every call there is ----------------------------------------------------------- */
+
+#define CALLS	600			/* numbers on any architecture, and some more */
+
+/* What is said of each number. */
+static struct {
+	bool named;
+	bool kills;
+} said[CALLS];
+
+static int call_to_make;
+
+static void note_call(enum infini_sandbox_verdict verdict, const char *name, const char *when,
+		      void *arg)
+{
+	int call = seccomp_syscall_resolve_name(name);
+
+	(void)when;
+	(void)arg;
+	assert_true(call >= 0 && call < CALLS);
+	said[call].named = true;
+	said[call].kills = verdict == INFINI_CALL_KILLS;
+}
+
+static int make_call(void)
+{
+	return syscall(call_to_make, 0, 0, 0, 0, 0, 0) ? errno : 0;
+}
+
+/* Calls of the kernel's own trampolines are asked of no filter, and end who calls them elsewhere. */
+static bool is_trampoline(int call)
+{
+#ifdef __x86_64__
+	return call == 335 || call == 336;	/* uretprobe, uprobe */
+#else
+	return call < 0;
+#endif
+}
+
+/* 0 if each that nobody speaks of is EPERM, before the kernel looks at it. */
+static int try_unnamed(void)
+{
+	for (int call = 0; call < CALLS; call++) {
+		if (said[call].named || is_trampoline(call))
+			continue;
+		if (syscall(call, 0, 0, 0, 0, 0, 0) != -1 || errno != EPERM) {
+			fprintf(stderr, "system call %d is not refused\n", call);
+			return EINVAL;
+		}
+	}
+	return 0;
+}
+
+static void every_call_is_as_shown(void **state)
+{
+	(void)state;
+	for (enum worker worker = PLAIN; worker <= REMOTE; worker++) {
+		const struct infini_sandbox sandbox = sandbox_of(worker);
+
+		/* No Landlock is asked of a directory that is not there. */
+		if (worker == COMPILER)
+			assert_non_null(mkdtemp(scratch));
+		memset(said, 0, sizeof(said));
+		infini_sandbox_calls_each(&sandbox, note_call, NULL);
+		assert_true(said[SYS_read].named && said[SYS_ptrace].kills && !said[SYS_connect].named);
+		assert_true(said[SYS_execve].kills == (worker != COMPILER));
+		assert_int_equal(run(try_unnamed, worker), LET);
+		for (call_to_make = 0; call_to_make < CALLS; call_to_make++) {
+			if (said[call_to_make].kills && run(make_call, worker) != KILLED)
+				fail_msg("system call %d does not kill", call_to_make);
+		}
+		if (worker != COMPILER)
+			continue;
+		assert_int_equal(rmdir(scratch), 0);
+		strcpy(scratch + strlen(scratch) - 6, "XXXXXX");
+	}
+}
+
+/* ---- workers ----------------------------------------------------------------------- */
+
 static void plain_worker(void **state)
 {
 	(void)state;
@@ -429,6 +517,7 @@ static void compiling_worker(void **state)
 	check(COMPILER);
 	snprintf(command, sizeof(command), "rm -r %s", scratch);
 	assert_int_equal(system(command), 0);
+	strcpy(scratch + strlen(scratch) - 6, "XXXXXX");
 }
 
 static void gpu_has_its_own_node(void **state)
@@ -464,6 +553,7 @@ int main(void)
 		cmocka_unit_test(accelerator_worker),
 		cmocka_unit_test(compiling_worker),
 		cmocka_unit_test(remote_worker),
+		cmocka_unit_test(every_call_is_as_shown),
 	};
 
 	if (geteuid() != 0) {
