@@ -529,7 +529,8 @@ def main():
     tap = Tap()
     runtime.prepare()
     runtime.prepare_user()
-    infini.load_module()
+    # Emulation beside other work may take longer than five seconds to start a worker.
+    infini.load_module(infini.MODULE, "executor_wait_ms=120000")
     world.daemon.start()
     world.vdev("light", device="cpu0", memory="256M")
     world.vdev("heavy", "--weight", "300", device="cpu0", memory="256M")

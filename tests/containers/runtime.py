@@ -127,19 +127,34 @@ def idle(vdev, seconds=PATIENCE_S):
 
 
 def loaded(vdev, jobs=2, seconds=PATIENCE_S):
-    """Wait until @vdev has done some more work."""
+    """Wait until @vdev has done some more work; no longer than there are containers to do it."""
     have = stats(vdev)["tokens_generated"]
-    wait_for(vdev, "work is done on", lambda:
-             stats(vdev)["tokens_generated"] >= have + jobs, seconds)
+
+    def done():
+        for box in Container.started:
+            box.check_it_runs()
+        return stats(vdev)["tokens_generated"] >= have + jobs
+
+    wait_for(vdev, "work is done on", done, seconds)
 
 
 class Container:
     """A container under way, of a name."""
 
+    started = []
+
     def __init__(self, name, command):
         self.name = name
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.started.append(self)
+
+    def check_it_runs(self):
+        """A podman that ended of itself says why; one that was killed may have left its container."""
+        status = self.process.poll()
+        if status not in (None, -signal.SIGKILL):
+            said = self.process.stderr.read().decode(errors="replace").strip()
+            raise infini.Trouble(f"container {self.name} ended with status {status}: {said}")
 
     def state(self):
         """Processes of the container's own (init) and its monitor."""
@@ -149,6 +164,8 @@ class Container:
 
     def end(self):
         """Whatever is left of it."""
+        if self in self.started:
+            self.started.remove(self)
         try:
             self.process.kill()
         except ProcessLookupError:

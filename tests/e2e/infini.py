@@ -11,6 +11,7 @@ CTL = os.path.join(TREE, "build/ctl/infinictl")
 DAEMON = os.path.join(TREE, "build/daemon/infinid")
 BACKENDS = os.path.join(TREE, "build/daemon/backends")
 PLUGIN = os.path.join(TREE, "build/frontends/ggml/libggml-infini.so")
+MODULE = os.path.join(TREE, "build/kmod/infini.ko")
 
 
 class Trouble(Exception):
@@ -48,7 +49,7 @@ def wait_until(what, condition, seconds=60):
         time.sleep(0.1)
 
 
-def load_module(path=os.path.join(TREE, "build/kmod/infini.ko"), *parameters):
+def load_module(path=MODULE, *parameters):
     if not os.path.exists("/dev/infini"):
         subprocess.run(["insmod", path, *parameters], check=True)
 
