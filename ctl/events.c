@@ -29,6 +29,8 @@ static void infini_event_print(const struct infini_admin_event *event)
 	       infini_admin_event_word(event->type), event->vdev_id ? "vdev" : "device", event->name);
 	if (event->pid)
 		printf("  pid %u", event->pid);
+	if (event->reason[0])
+		printf("  %s", event->reason);
 	putchar('\n');
 }
 

@@ -191,6 +191,8 @@ struct json_object *infini_json_event(const struct infini_admin_event *event)
 		infini_json_set_u64(object, "vdev_id", event->vdev_id);
 	if (event->pid)
 		infini_json_set_u64(object, "pid", event->pid);
+	if (event->reason[0])
+		infini_json_set_string(object, "reason", event->reason);
 	return object;
 }
 

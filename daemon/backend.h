@@ -102,7 +102,8 @@ struct infini_backend_run {
 
 /*
  * Any call: nothing more can be done in this process (a faulted context, a device that is gone). The job
- * ends with -EIO and the worker after it; the next worker opens the device anew.
+ * ends with -EIO and the worker after it; the next worker opens the device anew. What the backend logged
+ * last as a warning or worse is the reason that administrators are told.
  */
 #define INFINI_BACKEND_LOST		2
 

@@ -147,6 +147,7 @@ static void take_off_line(struct infini_roster *roster, struct infini_roster_dev
 			  const char *why)
 {
 	infini_warn("device %u: %s goes off line: %s", device->id, device->name, why);
+	infini_end_reason(device->fd, why);
 	close(device->fd);
 	*device = roster->devices[--roster->nr_devices];
 }

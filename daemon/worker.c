@@ -26,6 +26,16 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What the backend complained of last. */
+static char complaint[INFINI_END_REASON_MAX];
+
+static void log_backend(int priority, const char *message)
+{
+	if (priority <= LOG_WARNING)
+		snprintf(complaint, sizeof(complaint), "%s", message);
+	infini_log_limited(priority, message);
+}
+
 /* The signal handlers' way to the loop; there is one worker in a process. */
 static struct infini_exchanger exchanger;
 
@@ -91,6 +101,22 @@ static int attach(const struct infini_worker *worker, struct infini_executor_att
 	return ret;
 }
 
+/* Administrators get it with the event of the worker's end; the log has it whatever comes of that. */
+static void tell_reason(const struct infini_worker *worker, const char *why)
+{
+	int ret = infini_end_reason(worker->executor_fd, why);
+
+	if (ret)
+		infini_warn("the module does not take the reason of the worker's end: %s",
+			    strerror(-ret));
+}
+
+static void fail(const struct infini_worker *worker, const char *why)
+{
+	infini_err("%s", why);
+	tell_reason(worker, why);
+}
+
 static bool compiles(const struct infini_worker *worker)
 {
 	return worker->needs & INFINI_BACKEND_NEEDS_COMPILER;
@@ -119,7 +145,7 @@ static int make_scratch(const struct infini_worker *worker, char *scratch, size_
 	ret = infini_scratch_make(worker->config->run_dir, worker->config->uid, worker->config->gid,
 				  scratch, bytes, why, sizeof(why));
 	if (ret)
-		infini_err("%s", why);
+		fail(worker, why);
 	return ret;
 }
 
@@ -132,7 +158,7 @@ static int load_backend(const struct infini_worker *worker, const struct infini_
 	ret = infini_backend_load(worker->config->backend_dir, worker->backend, ops, why,
 				  sizeof(why));
 	if (ret)
-		infini_err("%s", why);
+		fail(worker, why);
 	return ret;
 }
 
@@ -146,7 +172,7 @@ static int open_backend(const struct infini_worker *worker, const struct infini_
 		.threads_max = worker->config->threads_max,
 		.segment_us = worker->config->segment_us,
 		.scratch = compiles(worker) ? scratch : NULL,
-		.log = infini_log_limited,
+		.log = log_backend,
 	};
 	int ret = ops->open(&open, backend);
 
@@ -170,7 +196,7 @@ static int enter_sandbox(const struct infini_worker *worker, const char *scratch
 	int ret = infini_sandbox_enter(&sandbox, why, sizeof(why));
 
 	if (ret)
-		infini_err("%s", why);
+		fail(worker, why);
 	return ret;
 }
 
@@ -198,6 +224,8 @@ static int serve(const struct infini_worker *worker, const struct infini_backend
 	exchanger.retire = retire;
 	set_signals(on_stop, on_retire);
 	ret = infini_exchanger_serve(&exchanger);
+	if (exchanger.job.lost)
+		tell_reason(worker, complaint[0] ? complaint : "the device is lost");
 	set_signals(on_stop_early, SIG_IGN);
 	infini_exchanger_release(&exchanger);
 out:
@@ -261,6 +289,7 @@ static int run(const struct infini_worker *worker)
 	if (ret)
 		return ret;
 	if (opened) {
+		tell_reason(worker, complaint[0] ? complaint : strerror(-opened));
 		refuse(worker, ops->format, &attached, &query);
 		/* To the supervisor ENODEV is the module's word. */
 		return opened == -ENODEV ? -EIO : opened;

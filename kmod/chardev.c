@@ -102,7 +102,8 @@ int infini_query_fill(struct infini_query *query, enum infini_role role)
 			    INFINI_FEAT_SUBMIT_WAIT | INFINI_FEAT_EVENTFD |
 			    INFINI_FEAT_TIMELINE_PAGE | INFINI_FEAT_INLINE_INPUTS |
 			    INFINI_FEAT_OUTPUTS | INFINI_FEAT_ASK | INFINI_FEAT_LIMITS |
-			    INFINI_FEAT_RATE_NOWAIT | INFINI_FEAT_TOKEN_KINDS,
+			    INFINI_FEAT_RATE_NOWAIT | INFINI_FEAT_TOKEN_KINDS |
+			    INFINI_FEAT_END_REASON,
 		.role = role,
 		.protocol = INFINI_PROTOCOL_VERSION,
 		.max_queues = INFINI_QUEUES_MAX,
@@ -122,6 +123,21 @@ int infini_query_fill(struct infini_query *query, enum infini_role role)
 		.size_dispatch = sizeof(struct infini_dispatch),
 		.size_result = sizeof(struct infini_result),
 	};
+	return 0;
+}
+
+/* Words of the daemon, which administrators read on their terminals. */
+int infini_end_reason_check(const struct infini_end_reason *cmd)
+{
+	size_t len = strnlen((const char *)cmd->reason, sizeof(cmd->reason));
+	size_t i;
+
+	if (cmd->flags || !len || len == sizeof(cmd->reason) ||
+	    memchr_inv(cmd->reason + len, 0, sizeof(cmd->reason) - len))
+		return -EINVAL;
+	for (i = 0; i < len; i++)
+		if (cmd->reason[i] < 0x20 || cmd->reason[i] > 0x7e)
+			return -EINVAL;
 	return 0;
 }
 

@@ -107,11 +107,13 @@ static void infini_device_set_online(struct infini_device *device, bool online)
 /* Its vdevs stay, and wait for the device to come back under its name. */
 static void infini_device_offline(struct infini_device *device)
 {
+	char reason[INFINI_END_REASON_MAX];
 	struct infini_vdev *vdev;
 	unsigned long index;
 
 	mutex_lock(&infini_registry_lock);
 	infini_device_set_online(device, false);
+	memcpy(reason, device->end_reason, sizeof(reason));
 	xa_for_each(&infini_vdevs, index, vdev) {
 		if (vdev->device != device)
 			continue;
@@ -119,7 +121,7 @@ static void infini_device_offline(struct infini_device *device)
 	}
 	mutex_unlock(&infini_registry_lock);
 
-	infini_netlink_event(INFINI_EVENT_DEVICE_OFFLINE, device, NULL, 0);
+	infini_netlink_event_why(INFINI_EVENT_DEVICE_OFFLINE, device, NULL, 0, reason);
 	mutex_lock(&infini_registry_lock);
 	infini_device_forget_locked(device);
 	mutex_unlock(&infini_registry_lock);
@@ -141,10 +143,26 @@ static int infini_device_query(struct infini_ucmd *ucmd)
 	return err ?: infini_ucmd_respond(ucmd);
 }
 
+static int infini_device_end_reason(struct infini_ucmd *ucmd)
+{
+	struct infini_device *device = ucmd->file->private_data;
+	struct infini_end_reason *cmd = ucmd->cmd;
+	int err;
+
+	err = infini_end_reason_check(cmd);
+	if (err)
+		return err;
+	mutex_lock(&infini_registry_lock);
+	memcpy(device->end_reason, cmd->reason, sizeof(device->end_reason));
+	mutex_unlock(&infini_registry_lock);
+	return 0;
+}
+
 static const struct infini_ioctl infini_device_ioctls[] = {
 	INFINI_IOCTL(INFINI_IOC_QUERY, infini_device_query, infini_query, flags),
 	INFINI_IOCTL(INFINI_IOC_EXECUTOR_CREATE, infini_executor_create_ioctl,
 		     infini_executor_create, fd),
+	INFINI_IOCTL(INFINI_IOC_END_REASON, infini_device_end_reason, infini_end_reason, reason),
 };
 
 static long infini_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -316,6 +334,7 @@ int infini_device_register_ioctl(struct infini_ucmd *ucmd)
 		goto err_locked;
 	}
 	infini_device_get(device);
+	device->end_reason[0] = '\0';
 	infini_device_set_online(device, true);
 	mutex_unlock(&infini_registry_lock);
 

@@ -695,6 +695,37 @@ static int infini_executor_attach(struct infini_ucmd *ucmd)
 	return infini_ucmd_respond(ucmd);
 }
 
+/* ---- its end ---- */
+
+static int infini_executor_end_reason(struct infini_ucmd *ucmd)
+{
+	struct infini_executor *executor = ucmd->file->private_data;
+	struct infini_end_reason *cmd = ucmd->cmd;
+	int err;
+
+	if (!infini_executor_is_mine(executor))
+		return -EPERM;
+	err = infini_end_reason_check(cmd);
+	if (err)
+		return err;
+	if (mutex_lock_interruptible(&executor->lock))
+		return -EINTR;
+	memcpy(executor->end_reason, cmd->reason, sizeof(executor->end_reason));
+	mutex_unlock(&executor->lock);
+	return 0;
+}
+
+/* The last thread of the process that attached is exiting. What it said itself says more. */
+static void infini_executor_died(struct infini_executor *executor)
+{
+	int signal = current->exit_code & 0x7f;
+
+	if (signal && !executor->end_reason[0])
+		snprintf(executor->end_reason, sizeof(executor->end_reason), "killed by signal %d",
+			 signal);
+	infini_executor_lost(executor);
+}
+
 /* ---- mappings ---- */
 
 static vm_fault_t infini_executor_fault(struct vm_fault *vmf)
@@ -762,7 +793,7 @@ static int infini_executor_flush(struct file *file, fl_owner_t id)
 
 	if ((current->flags & PF_EXITING) && !atomic_read(&current->signal->live) &&
 	    infini_executor_is_mine(executor))
-		infini_executor_lost(executor);
+		infini_executor_died(executor);
 	return 0;
 }
 
@@ -795,6 +826,7 @@ static const struct infini_ioctl infini_executor_ioctls[] = {
 		     data),
 	INFINI_IOCTL(INFINI_IOC_EXECUTOR_ATTACH, infini_executor_attach, infini_executor_attach,
 		     pad),
+	INFINI_IOCTL(INFINI_IOC_END_REASON, infini_executor_end_reason, infini_end_reason, reason),
 	INFINI_IOCTL(INFINI_IOC_QUERY, infini_executor_query, infini_query, flags),
 };
 

@@ -134,6 +134,7 @@ struct infini_notice {
  * @floors_ppm: sum of the vdevs' floors; registry lock
  * @nr_vdevs: registry lock
  * @past_occupancy_ns: of vdevs that are deleted; @lock
+ * @end_reason: why it is going off line, or ""; registry lock
  */
 struct infini_device {
 	refcount_t refs;
@@ -158,6 +159,7 @@ struct infini_device {
 	struct hrtimer timer;
 	struct list_head running;
 	u64 past_occupancy_ns;
+	char end_reason[INFINI_END_REASON_MAX];
 };
 
 /* Counters under device->lock, beside those the scheduler keeps. */
@@ -459,6 +461,7 @@ enum infini_executor_state {
  * @told: notices handed out and not confirmed by the next EXCHANGE yet
  * @word: the yield word, in a page of its own
  * @bounce: dispatches on their way to the executor; @lock
+ * @end_reason: why it is going to end, or ""; @lock
  */
 struct infini_executor {
 	refcount_t refs;
@@ -485,6 +488,7 @@ struct infini_executor {
 	u64 *word;
 	struct work_struct revoke_work;
 	struct infini_dispatch *bounce;
+	char end_reason[INFINI_END_REASON_MAX];
 };
 
 /* Queues whose waiters are woken once the device lock is dropped; holds a reference each. */
@@ -517,6 +521,7 @@ long infini_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
 		  const struct infini_ioctl *table, unsigned int nr);
 int infini_ucmd_respond(struct infini_ucmd *ucmd);
 int infini_query_fill(struct infini_query *query, enum infini_role role);
+int infini_end_reason_check(const struct infini_end_reason *cmd);
 int infini_chardev_init(void);
 void infini_chardev_exit(void);
 struct device *infini_node_create(struct infini_vdev *vdev);
@@ -748,10 +753,18 @@ void infini_client_fdinfo(struct seq_file *m, struct file *file);
 
 /*
  * Tell the "events" group. Process context, may sleep, no lock but mutexes held. @vdev is NULL for
- * an event of the device alone; @pid is the executor's in the initial pid namespace, or 0.
+ * an event of the device alone; @pid is the executor's in the initial pid namespace, or 0. @reason
+ * is NULL or empty where there is none to tell.
  */
-void infini_netlink_event(enum infini_event type, const struct infini_device *device,
-			  struct infini_vdev *vdev, pid_t pid);
+void infini_netlink_event_why(enum infini_event type, const struct infini_device *device,
+			      struct infini_vdev *vdev, pid_t pid, const char *reason);
+
+static inline void infini_netlink_event(enum infini_event type, const struct infini_device *device,
+					struct infini_vdev *vdev, pid_t pid)
+{
+	infini_netlink_event_why(type, device, vdev, pid, NULL);
+}
+
 int infini_netlink_init(void);
 void infini_netlink_exit(void);
 

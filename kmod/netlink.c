@@ -644,21 +644,22 @@ static int infini_netlink_put_final(struct sk_buff *skb, struct infini_vdev *vde
 
 static int infini_netlink_put_event(struct sk_buff *skb, enum infini_event type,
 				    const struct infini_device *device, struct infini_vdev *vdev,
-				    pid_t pid)
+				    pid_t pid, const char *reason)
 {
 	if (nla_put_u32(skb, INFINI_A_EVENT_TYPE, type) ||
 	    nla_put_u32(skb, INFINI_A_EVENT_DEVICE_ID, device->id) ||
 	    (vdev && nla_put_u32(skb, INFINI_A_EVENT_VDEV_ID, vdev->id)) ||
 	    (pid && nla_put_u32(skb, INFINI_A_EVENT_PID, pid)) ||
 	    nla_put_u64_64bit(skb, INFINI_A_EVENT_TIME_NS, ktime_get_ns(), INFINI_A_EVENT_PAD) ||
-	    nla_put_string(skb, INFINI_A_EVENT_NAME, vdev ? vdev->name : device->name))
+	    nla_put_string(skb, INFINI_A_EVENT_NAME, vdev ? vdev->name : device->name) ||
+	    (reason && reason[0] && nla_put_string(skb, INFINI_A_EVENT_REASON, reason)))
 		return -EMSGSIZE;
 	return type == INFINI_EVENT_VDEV_DELETED ? infini_netlink_put_final(skb, vdev) : 0;
 }
 
 /* Without memory the event is lost: who must not miss one lists again from time to time. */
-void infini_netlink_event(enum infini_event type, const struct infini_device *device,
-			  struct infini_vdev *vdev, pid_t pid)
+void infini_netlink_event_why(enum infini_event type, const struct infini_device *device,
+			      struct infini_vdev *vdev, pid_t pid, const char *reason)
 {
 	struct sk_buff *skb;
 	void *head;
@@ -670,7 +671,7 @@ void infini_netlink_event(enum infini_event type, const struct infini_device *de
 	if (!skb)
 		return;
 	head = genlmsg_put(skb, 0, 0, &infini_netlink_family, 0, INFINI_CMD_EVENT_NTF);
-	if (!head || infini_netlink_put_event(skb, type, device, vdev, pid)) {
+	if (!head || infini_netlink_put_event(skb, type, device, vdev, pid, reason)) {
 		nlmsg_free(skb);
 		return;
 	}

@@ -251,8 +251,10 @@ void infini_executor_lost(struct infini_executor *executor)
 		return;
 	infini_notices_done(&notices);
 	trace_infini_executor_state(vdev, executor->generation, INFINI_EXECUTOR_GONE);
-	infini_netlink_event(INFINI_EVENT_EXECUTOR_LOST, vdev->device, vdev,
-			     executor->tgid ? pid_nr(executor->tgid) : 0);
+	/* Who could change the reason is gone. */
+	infini_netlink_event_why(INFINI_EVENT_EXECUTOR_LOST, vdev->device, vdev,
+				 executor->tgid ? pid_nr(executor->tgid) : 0,
+				 executor->end_reason);
 	mutex_lock(&vdev->lock);
 	clients = vdev->nr_clients;
 	mutex_unlock(&vdev->lock);

@@ -278,6 +278,7 @@ static struct nla_policy infini_event_policy[INFINI_A_EVENT_MAX + 1] = {
 	[INFINI_A_EVENT_PID] = { .type = NLA_U32 },
 	[INFINI_A_EVENT_TIME_NS] = { .type = NLA_U64 },
 	[INFINI_A_EVENT_NAME] = { .type = NLA_STRING },
+	[INFINI_A_EVENT_REASON] = { .type = NLA_STRING },
 	[INFINI_A_EVENT_TOKENS_EVALUATED] = { .type = NLA_U64 },
 	[INFINI_A_EVENT_TOKENS_GENERATED] = { .type = NLA_U64 },
 	[INFINI_A_EVENT_OCCUPANCY_NS] = { .type = NLA_U64 },
@@ -297,6 +298,7 @@ int infini_event_parse(const struct nlmsghdr *message, struct infini_admin_event
 	infini_attr_u32(tb[INFINI_A_EVENT_PID], &event->pid);
 	infini_attr_u64(tb[INFINI_A_EVENT_TIME_NS], &event->time_ns);
 	infini_attr_string(tb[INFINI_A_EVENT_NAME], event->name, sizeof(event->name));
+	infini_attr_string(tb[INFINI_A_EVENT_REASON], event->reason, sizeof(event->reason));
 	infini_attr_u64(tb[INFINI_A_EVENT_TOKENS_EVALUATED], &event->tokens_evaluated);
 	infini_attr_u64(tb[INFINI_A_EVENT_TOKENS_GENERATED], &event->tokens_generated);
 	infini_attr_u64(tb[INFINI_A_EVENT_OCCUPANCY_NS], &event->occupancy_ns);

@@ -5,7 +5,7 @@
 
 #include "admin.h"
 
-#define INFINI_EVENT_BYTES	1024	/* an event is below 200 */
+#define INFINI_EVENT_BYTES	1024	/* an event is below 400 */
 
 int infini_admin_events_open(struct infini_admin **events)
 {

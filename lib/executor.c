@@ -22,6 +22,16 @@ int infini_exchange(int fd, struct infini_exchange *exchange)
 	return infini_ioctl(fd, INFINI_IOC_EXCHANGE, exchange);
 }
 
+int infini_end_reason(int fd, const char *reason)
+{
+	struct infini_end_reason end = { .size = sizeof(end) };
+	size_t i;
+
+	for (i = 0; i < sizeof(end.reason) - 1 && reason[i]; i++)
+		end.reason[i] = reason[i] >= 0x20 && reason[i] < 0x7f ? (__u8)reason[i] : '?';
+	return infini_ioctl(fd, INFINI_IOC_END_REASON, &end);
+}
+
 int infini_program_read(int fd, uint64_t program, uint64_t offset, void *data, size_t bytes)
 {
 	struct infini_program_read read = {

@@ -151,6 +151,8 @@ struct infini_admin_event {
 	uint32_t pid;			/* of the executor, or 0 */
 	uint64_t time_ns;		/* CLOCK_MONOTONIC */
 	char name[INFINI_NAME_MAX];	/* of the vdev or device */
+	/* Why a device went off line or an executor was lost; "" where nobody said: */
+	char reason[INFINI_END_REASON_MAX];
 	/* Of a vdev that was deleted, all in all: */
 	uint64_t tokens_evaluated;
 	uint64_t tokens_generated;

@@ -69,6 +69,11 @@ int infini_executor_create(int fd, uint32_t vdev_id);
 int infini_executor_attach(int fd, struct infini_executor_attach *attach);
 int infini_exchange(int fd, struct infini_exchange *exchange);
 int infini_program_read(int fd, uint64_t program, uint64_t offset, void *data, size_t bytes);
+/*
+ * Why @fd, a device or an executor, is about to be closed: told with the event of its end, as much of it
+ * as there is room for, with '?' for what is not printable.
+ */
+int infini_end_reason(int fd, const char *reason);
 int infini_yield_map(int fd, uint64_t yield_offset, const uint64_t **word);
 int infini_executor_map(int fd, uint64_t map_offset, size_t bytes, void **addr);
 

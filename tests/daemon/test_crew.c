@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <infini.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -33,6 +34,7 @@ static enum { EXIT_WITH, DIE_OF, WAIT_FOR_SIGNAL, BE_ALONE } behaviour;
 static int behaviour_value;
 static struct infini_device_register registered;
 static int register_error;
+static char told[INFINI_END_REASON_MAX];
 
 int infini_executor_create(int fd, uint32_t vdev_id)
 {
@@ -50,6 +52,13 @@ int infini_device_register(int fd, struct infini_device_register *reg)
 		return register_error;
 	reg->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	reg->id = 7;
+	return 0;
+}
+
+int infini_end_reason(int fd, const char *reason)
+{
+	assert_true(fd >= 0);
+	snprintf(told, sizeof(told), "%s", reason);
 	return 0;
 }
 
@@ -380,6 +389,17 @@ static void operator_overrules_the_backend(void **state)
 	assert_int_equal(roster.nr_devices, 2);
 }
 
+static void who_goes_off_line_says_why(void **state)
+{
+	(void)state;
+	strcpy(roster.devices[0].remote, "far");
+	infini_roster_lost(&roster, "near", "it is here");
+	assert_int_equal(roster.nr_devices, 1);
+	infini_roster_lost(&roster, "far", "server far:50052 does not answer");
+	assert_string_equal(told, "server far:50052 does not answer");
+	assert_int_equal(roster.nr_devices, 0);
+}
+
 /* ---- another machine's device ---- */
 
 static void make_it_remote(uint32_t nr_endpoints)
@@ -542,6 +562,7 @@ int main(void)
 		ROW(foreign_children_are_nobody),
 		ROW(old_members_are_forgotten),
 		ROW(operator_overrules_the_backend),
+		ROW(who_goes_off_line_says_why),
 		ROW(each_worker_has_a_server_of_its_own),
 		ROW(second_worker_waits_for_the_only_server),
 		ROW(another_server_is_tried_after_a_crash),

@@ -28,6 +28,8 @@ KERNELS = {
 class Pool:
     """Two GPUs with a vdev on each."""
 
+    events = None
+
     def __init__(self, out):
         self.out = out
         self.lost = os.path.join(out, "lost")
@@ -65,6 +67,7 @@ def right(vdev, *words):
 
 def case_devices(pool):
     """each GPU is a device of class gpu that yields between launches, with its PCI address"""
+    pool.events = infini.Events(pool.out)
     pool.daemon.start()
     devices = infini.devices()
     for number, pci in enumerate(("0000:03:00.0", "0000:0a:00.0")):
@@ -114,6 +117,7 @@ def case_fault(pool):
         status, _, err = ptx("a", "run", pool.kernel(name), kernel)
         check(status == 1 and "Input/output error" in err, f"{name}: {status}, {err!r}")
         check(f"cuda: the work of a job: {why}" in pool.said(), f"{name}: the log has no reason")
+        pool.events.wait_why("executor-lost", "a", f"cuda: the work of a job: {why}")
         right("b", "saxpy", "100")
         right("a", "saxpy", "100")
         check(infini.vdevs()["b"]["stats"]["jobs_failed"] == before, "jobs of b failed")
@@ -136,6 +140,8 @@ def case_lost(pool):
     infini.wait_until("the log has the reason", lambda:
                       "CUDA_ERROR_UNKNOWN" in pool.said() or
                       "CUDA_ERROR_DEVICE_UNAVAILABLE" in pool.said())
+    pool.events.wait_why("executor-lost", "a", "CUDA_ERROR")
+    check(not any(pool.events.why("executor-lost", "b")), "the other vdev's worker failed, too")
     pool.lose("")
     end = time.monotonic() + 60
     while ptx("a", "saxpy", "100")[0]:
@@ -151,6 +157,7 @@ def case_end(pool):
                           not infini.vdevs()[name]["stats"]["clients"])
         infini.ctl("vdev", "delete", name)
     pool.daemon.stop()
+    pool.events.stop()
 
 
 def main():

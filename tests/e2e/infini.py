@@ -92,6 +92,32 @@ class Daemon:
         self.process.wait()
 
 
+class Events:
+    """What infinictl hears of devices and vdevs from now on, kept in a file."""
+
+    def __init__(self, out):
+        self.path = os.path.join(out, "events.jsonl")
+        with open(self.path, "w", encoding="utf-8") as file:
+            self.process = subprocess.Popen([CTL, "events", "--json"], stdout=file,
+                                            stdin=subprocess.DEVNULL)
+
+    def why(self, event, name):
+        """The reasons of all events of that kind of a vdev or device; None for one without."""
+        with open(self.path, encoding="utf-8") as file:
+            events = [json.loads(line) for line in file if line.endswith("\n")]
+        return [e.get("reason") for e in events
+                if e["event"] == event and name in (e.get("vdev"), e.get("device"))]
+
+    def wait_why(self, event, name, reason):
+        """Until one of these has @reason in it."""
+        wait_until(f"event {event} of {name} with the reason {reason!r}", lambda: any(
+            reason in (why or "") for why in self.why(event, name)))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 def tenant(vdev):
     """The environment of a process that uses @vdev."""
     return dict(os.environ, INFINI_VDEV=vdev, GGML_BACKEND_PATH=PLUGIN)

@@ -152,6 +152,11 @@ long infini_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
 	return -ENOTTY;
 }
 
+int infini_end_reason_check(const struct infini_end_reason *cmd)
+{
+	return -EOPNOTSUPP;
+}
+
 int infini_query_fill(struct infini_query *query, enum infini_role role)
 {
 	query->role = role;
@@ -169,8 +174,8 @@ void infini_node_destroy(struct infini_vdev *vdev)
 
 /* ---- netlink.c, debugfs.c ---- */
 
-void infini_netlink_event(enum infini_event type, const struct infini_device *device,
-			  struct infini_vdev *vdev, pid_t pid)
+void infini_netlink_event_why(enum infini_event type, const struct infini_device *device,
+			      struct infini_vdev *vdev, pid_t pid, const char *reason)
 {
 	might_sleep();
 	mock_events[type]++;

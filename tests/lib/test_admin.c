@@ -406,6 +406,8 @@ static void add_event(uint32_t type, const char *name, uint32_t vdev, uint32_t f
 	nla_put_u32(msg, INFINI_A_EVENT_PID, 77);
 	nla_put_u64(msg, INFINI_A_EVENT_TIME_NS, 123456789);
 	nla_put_string(msg, INFINI_A_EVENT_NAME, name);
+	if (type == INFINI_EVENT_DEVICE_OFFLINE)
+		nla_put_string(msg, INFINI_A_EVENT_REASON, "pulled out");
 	family_next();
 	family_add(msg);
 	family.datagrams[family.nr_datagrams - 1].from = from;
@@ -429,9 +431,11 @@ static void test_events(void **state)
 	assert_int_equal(event.pid, 77);
 	assert_int_equal(event.time_ns, 123456789);
 	assert_string_equal(event.name, "a");
+	assert_string_equal(event.reason, "");
 	assert_int_equal(infini_admin_event_read(events, &event), 0);
 	assert_int_equal(event.vdev_id, 0);
 	assert_string_equal(event.name, "cpu0");
+	assert_string_equal(event.reason, "pulled out");
 	assert_int_equal(infini_admin_event_read(events, &event), -EAGAIN);
 	family.recv_errno = ENOBUFS;
 	assert_int_equal(infini_admin_event_read(events, &event), -ENOBUFS);

@@ -123,6 +123,11 @@ static int call_program_read(void)
 	return infini_program_read(FD, 1, 0, data, sizeof(data));
 }
 
+static int call_end_reason(void)
+{
+	return infini_end_reason(FD, "gone");
+}
+
 static const struct row {
 	const char *name;
 	int (*call)(void);
@@ -154,6 +159,8 @@ static const struct row {
 	{ "executor_attach", call_executor_attach, INFINI_IOC_EXECUTOR_ATTACH,
 	  sizeof(struct infini_executor_attach) },
 	{ "exchange", call_exchange, INFINI_IOC_EXCHANGE, sizeof(struct infini_exchange) },
+	{ "end_reason", call_end_reason, INFINI_IOC_END_REASON,
+	  sizeof(struct infini_end_reason) },
 	{ "program_read", call_program_read, INFINI_IOC_PROGRAM_READ,
 	  sizeof(struct infini_program_read) },
 };
@@ -286,6 +293,22 @@ static void test_program_read_fields(void **state)
 	assert_ptr_equal((void *)(uintptr_t)in->data, data);
 }
 
+static void test_end_reason_is_cut_and_printable(void **state)
+{
+	const struct infini_end_reason *in = (void *)fake.ioctls[0].arg;
+	char text[2 * INFINI_END_REASON_MAX];
+
+	(void)state;
+	fake_reset();
+	assert_int_equal(infini_end_reason(FD, "a\tb\xff"), 0);
+	assert_string_equal((const char *)in->reason, "a?b?");
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	fake_reset();
+	assert_int_equal(infini_end_reason(FD, text), 0);
+	assert_int_equal(strlen((const char *)in->reason), INFINI_END_REASON_MAX - 1);
+}
+
 static void test_destroy_fields(void **state)
 {
 	const struct infini_handle *in = (void *)fake.ioctls[0].arg;
@@ -359,6 +382,7 @@ static const struct CMUnitTest field_tests[] = {
 	cmocka_unit_test(test_program_create_fields),
 	cmocka_unit_test(test_program_create_failed),
 	cmocka_unit_test(test_program_read_fields),
+	cmocka_unit_test(test_end_reason_is_cut_and_printable),
 	cmocka_unit_test(test_destroy_fields),
 	cmocka_unit_test(test_executor_create_fields),
 	cmocka_unit_test(test_submit_fields),

@@ -111,6 +111,11 @@ static int map_elsewhere(void *arg)
 	return infini_executor_map(*(int *)arg, 4096, 4096, &at);
 }
 
+static int reason_elsewhere(void *arg)
+{
+	return infini_end_reason(*(int *)arg, "mine");
+}
+
 /* The file in another process, even one of the same user, is of no use. */
 static void another_process(void)
 {
@@ -121,6 +126,7 @@ static void another_process(void)
 		{ "EXCHANGE", exchange_elsewhere },
 		{ "PROGRAM_READ", read_elsewhere },
 		{ "mmap", map_elsewhere },
+		{ "END_REASON", reason_elsewhere },
 	};
 	struct infini_dispatch dispatch;
 	struct infini_job job = job_nop();
@@ -328,11 +334,39 @@ static void comes_back(void)
 	CHECK_ERR(submit_wait(world.client, queue, &job, NULL), 0);
 }
 
+static void reason_contract(void)
+{
+	struct infini_end_reason valid = { .size = sizeof(valid), .reason = "as it should be" };
+	const struct wrong_field wrong[] = {
+		WRONG(infini_end_reason, flags, 1, -EINVAL),
+		WRONG(infini_end_reason, reason[0], '\0', -EINVAL),
+		WRONG(infini_end_reason, reason[3], '\0', -EINVAL),
+		WRONG(infini_end_reason, reason[3], '\n', -EINVAL),
+		WRONG(infini_end_reason, reason[3], 0x7f, -EINVAL),
+		WRONG(infini_end_reason, reason[3], 0x80, -EINVAL),
+		WRONG(infini_end_reason, reason[INFINI_END_REASON_MAX - 1], 'x', -EINVAL),
+	};
+	const struct command command = {
+		"END_REASON", INFINI_IOC_END_REASON, &valid, sizeof(valid), sizeof(valid), 0, NULL
+	};
+	struct world world;
+
+	test_need_root();
+	world_make(&world, &(struct setup){ .executor = WORLD_BY_HAND });
+	test_command(world.executor, &command);
+	test_wrong_fields(world.executor, &command, wrong, ARRAY_SIZE(wrong));
+	test_command(world.device, &command);
+	test_wrong_fields(world.device, &command, wrong, ARRAY_SIZE(wrong));
+	memset(valid.reason, 'x', sizeof(valid.reason));
+	CHECK_ERR(test_ioctl(world.device, INFINI_IOC_END_REASON, &valid), -EINVAL);
+}
+
 static const struct test tests[] = {
 	{ "DEVICE_REGISTER: sizes, flags and fields", register_contract },
 	{ "DEVICE_REGISTER: memory kinds", kind_contract },
 	{ "EXECUTOR_CREATE: sizes, flags and fields", create_contract },
 	{ "EXECUTOR_ATTACH: once, with the right protocol", attach_contract },
+	{ "END_REASON: sizes, flags and text", reason_contract },
 	{ "another process has no use of the file", another_process },
 	{ "what it may map", mapping_rules },
 	{ "a buffer's pages leave with the buffer", buffer_goes },

@@ -353,5 +353,7 @@ int genl_event(struct genl *genl, uint32_t *type, uint32_t *vdev, uint32_t *pid)
 	*type = genl_u32(&attrs[INFINI_A_EVENT_TYPE]);
 	*vdev = genl_u32(&attrs[INFINI_A_EVENT_VDEV_ID]);
 	*pid = genl_u32(&attrs[INFINI_A_EVENT_PID]);
+	snprintf(genl->reason, sizeof(genl->reason), "%s", attrs[INFINI_A_EVENT_REASON].data ?
+		 (const char *)attrs[INFINI_A_EVENT_REASON].data : "");
 	return 0;
 }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <linux/infini.h>
+
 #define GENL_ATTRS	64
 
 struct genl {
@@ -20,6 +22,7 @@ struct genl {
 	char message[256];	/* the module's own sentence about the last error */
 	const void *answer;	/* the attributes that a genl_fn looks at */
 	size_t answer_bytes;
+	char reason[INFINI_END_REASON_MAX];	/* of the last event, or "" */
 };
 
 /* A request being built. */

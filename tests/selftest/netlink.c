@@ -685,6 +685,71 @@ static void events(void)
 	CHECK_ERR(genl_event(&events, &dummy, &dummy, &dummy), -EAGAIN);
 }
 
+/* The next event of @type, whatever comes before, says why. */
+static void expect_why(struct genl *events, uint32_t type, const char *reason)
+{
+	uint32_t got = 0, vdev, pid;
+	int err;
+
+	while (got != type) {
+		AWAIT((err = genl_event(events, &got, &vdev, &pid)) != -EAGAIN);
+		CHECK_ERR(err, 0);
+	}
+	CHECK(!strcmp(events->reason, reason));
+}
+
+static int executor_by_hand(uint32_t vdev)
+{
+	struct infini_executor_attach attach = {
+		.protocol = INFINI_PROTOCOL_VERSION, .window = 1,
+	};
+	int fd = infini_executor_create(reg.fd, vdev);
+
+	CHECK(fd >= 0);
+	CHECK_ERR(infini_executor_attach(fd, &attach), 0);
+	return fd;
+}
+
+static void end_reasons(void)
+{
+	char longest[INFINI_END_REASON_MAX + 40];
+	struct world world = { .client = -1 };
+	struct genl events;
+	uint32_t vdev;
+	int fd;
+
+	setup();
+	world.device = reg.fd;
+	world.control = infini_open(NULL);
+	CHECK_ERR(genl_open(&events), 0);
+	CHECK_ERR(genl_join(&events), 0);
+	vdev = world_vdev("one", "testdev", MIB, 0600);
+	fd = executor_by_hand(vdev);
+	CHECK_ERR(infini_end_reason(fd, "too hot"), 0);
+	CHECK_ERR(infini_end_reason(fd, "on fire\n\x9b"), 0);
+	close(fd);
+	expect_why(&events, INFINI_EVENT_EXECUTOR_LOST, "on fire??");
+	close(executor_by_hand(vdev));
+	expect_why(&events, INFINI_EVENT_EXECUTOR_LOST, "");
+	fd = executor_by_hand(vdev);
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	CHECK_ERR(infini_end_reason(fd, longest), 0);
+	close(fd);
+	longest[INFINI_END_REASON_MAX - 1] = '\0';
+	expect_why(&events, INFINI_EVENT_EXECUTOR_LOST, longest);
+	world.process = world_executor_start(&world, vdev, 1, &world.fake);
+	kill(world.process, SIGKILL);
+	expect_why(&events, INFINI_EVENT_EXECUTOR_LOST, "killed by signal 9");
+	CHECK_ERR(genl_vdev_delete(world_genl(), vdev, false), 0);
+	CHECK_ERR(infini_end_reason(reg.fd, "pulled out"), 0);
+	close(reg.fd);
+	expect_why(&events, INFINI_EVENT_DEVICE_OFFLINE, "pulled out");
+	CHECK_ERR(infini_device_register(world.control, &reg), 0);
+	close(reg.fd);
+	expect_why(&events, INFINI_EVENT_DEVICE_OFFLINE, "");
+}
+
 /* Sums and counts of a vdev's token times. */
 struct times {
 	uint64_t ttft_ns, first_tokens, itl_ns, next_tokens;
@@ -776,6 +841,7 @@ static const struct test tests[] = {
 	{ "nothing without CAP_SYS_ADMIN", nobody_may },
 	{ "nothing in another network namespace", other_network },
 	{ "events, in order", events },
+	{ "why an executor was lost, or a device", end_reasons },
 	{ "times to first tokens and between tokens", token_times },
 };
 

@@ -23,7 +23,7 @@ static void check_answer(const char *who, int fd, uint32_t role)
 		 INFINI_FEAT_SUBMIT_WAIT | INFINI_FEAT_EVENTFD | INFINI_FEAT_TIMELINE_PAGE |
 		 INFINI_FEAT_INLINE_INPUTS | INFINI_FEAT_OUTPUTS | INFINI_FEAT_ASK |
 		 INFINI_FEAT_LIMITS | INFINI_FEAT_RATE_NOWAIT |
-		 INFINI_FEAT_TOKEN_KINDS);
+		 INFINI_FEAT_TOKEN_KINDS | INFINI_FEAT_END_REASON);
 	CHECK_EQ(answer.size_job, sizeof(struct infini_job));
 	CHECK_EQ(answer.size_completion, sizeof(struct infini_completion));
 	CHECK_EQ(answer.size_dispatch, sizeof(struct infini_dispatch));
@@ -81,6 +81,7 @@ static void wrong_files(void)
 		{ "EXECUTOR_ATTACH", INFINI_IOC_EXECUTOR_ATTACH, false, false, false, true },
 		{ "EXCHANGE", INFINI_IOC_EXCHANGE, false, false, false, true },
 		{ "PROGRAM_READ", INFINI_IOC_PROGRAM_READ, false, false, false, true },
+		{ "END_REASON", INFINI_IOC_END_REASON, false, false, true, true },
 	};
 	uint32_t tiny[64] = { 4 };
 	struct world world;

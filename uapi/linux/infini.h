@@ -49,6 +49,7 @@
 #define INFINI_PROTOCOL_VERSION	1
 
 #define INFINI_NAME_MAX		32	/* of vdevs, devices and memory kinds, with the final NUL */
+#define INFINI_END_REASON_MAX	120	/* of why a device or an executor ends, likewise */
 #define INFINI_FOREVER		0x7fffffffffffffffLL
 #define INFINI_MEMORY_KINDS_MAX	8
 
@@ -75,6 +76,7 @@ enum infini_role {
 #define INFINI_FEAT_RATE_NOWAIT		(1ULL << 10)	/* INFINI_SUBMIT_F_RATE_NOWAIT */
 #define INFINI_FEAT_TOKEN_KINDS		(1ULL << 11)	/* results and VDEV_STATS tell kinds
 							 * of tokens apart */
+#define INFINI_FEAT_END_REASON		(1ULL << 12)	/* END_REASON */
 
 /**
  * struct infini_query - what this module can do; on every kind of file
@@ -873,6 +875,21 @@ struct infini_program_read {
 	__aligned_u64 data;
 };
 
+/**
+ * struct infini_end_reason - why this file is about to be closed; on device and executor files
+ * @size: sizeof(struct infini_end_reason)
+ * @flags: 0
+ * @reason: at least one printable character of ASCII (0x20..0x7e), NUL-terminated, the rest 0
+ *
+ * Administrators are told with the event of its end, device-offline or executor-lost; the last call
+ * counts. Errors: EINVAL another text; EPERM not the attached process.
+ */
+struct infini_end_reason {
+	__u32 size;
+	__u32 flags;
+	__u8 reason[INFINI_END_REASON_MAX];
+};
+
 /*
  * The number does not carry the struct's size (as in iommufd): a struct that grows keeps its
  * command. Each takes a pointer to the struct of its name; the DESTROY commands take
@@ -897,5 +914,6 @@ struct infini_program_read {
 #define INFINI_IOC_EXECUTOR_ATTACH _IO(INFINI_IOC_TYPE, 0x21)
 #define INFINI_IOC_EXCHANGE	   _IO(INFINI_IOC_TYPE, 0x22)
 #define INFINI_IOC_PROGRAM_READ	   _IO(INFINI_IOC_TYPE, 0x23)
+#define INFINI_IOC_END_REASON	   _IO(INFINI_IOC_TYPE, 0x24)
 
 #endif /* _UAPI_LINUX_INFINI_H */

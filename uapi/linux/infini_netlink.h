@@ -55,13 +55,15 @@ enum infini_vdev_executor {
 
 enum infini_event {
 	INFINI_EVENT_DEVICE_ONLINE = 1,
+	/* Its vdevs stay and wait for it; "reason" says why where infinid knows. */
 	INFINI_EVENT_DEVICE_OFFLINE = 2,
 	INFINI_EVENT_VDEV_CREATED = 3,
 	INFINI_EVENT_VDEV_CHANGED = 4,
 	INFINI_EVENT_VDEV_DELETED = 5,
 	INFINI_EVENT_EXECUTOR_WANTED = 6,	/* A worker should be started for the vdev. */
 	INFINI_EVENT_EXECUTOR_ATTACHED = 7,
-	INFINI_EVENT_EXECUTOR_LOST = 8,	/* The executor died or was revoked. */
+	/* The executor died or was revoked; "reason" says why where that is known. */
+	INFINI_EVENT_EXECUTOR_LOST = 8,
 	INFINI_EVENT_JOB_TIMEOUT = 9,
 };
 
@@ -203,6 +205,8 @@ enum {
 	INFINI_A_EVENT_TOKENS_EVALUATED,
 	INFINI_A_EVENT_TOKENS_GENERATED,
 	INFINI_A_EVENT_OCCUPANCY_NS,
+	/* Why a device went off line or an executor was lost, in printable ASCII: the words of the daemon, of the worker or its backend, or the signal that killed it. Absent where it just ended. */
+	INFINI_A_EVENT_REASON,
 
 	__INFINI_A_EVENT_MAX,
 	INFINI_A_EVENT_MAX = (__INFINI_A_EVENT_MAX - 1)
