@@ -379,8 +379,11 @@ int64_t infini_crew_next_ns(const struct infini_crew *crew)
 
 static bool crashed(const struct infini_crew_member *member, int status)
 {
-	if (WIFSIGNALED(status))
+	/* Its vdev's end ends it so; what it died of before that is told all the same. */
+	if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM))
 		return !member->told;
+	if (WIFSIGNALED(status))
+		return true;
 	return WEXITSTATUS(status) != INFINI_WORKER_STOPPED &&
 	       WEXITSTATUS(status) != INFINI_WORKER_GONE;
 }

@@ -60,6 +60,8 @@ LAYERS = [
      ["tests/e2e/check-pool"], 1200),
     ("flood", "a client that asks for all it can get and waits for nothing, User-mode Linux",
      ["tests/e2e/check-flood"], 900),
+    ("attacks", "from inside a worker that was taken over, User-mode Linux",
+     ["tests/e2e/check-attacks"], 900),
     ("native", "preemptions and operators at native speed, User-mode Linux",
      ["tests/e2e/check-native"], 1800),
     ("mixed", "unlike chips at once, vdevs placed by description, User-mode Linux",

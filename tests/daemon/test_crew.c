@@ -266,6 +266,18 @@ static void worker_of_a_deleted_vdev_did_not_crash(void **state)
 	assert_false(crew.members->wanted);
 }
 
+static void worker_that_its_sandbox_killed_crashed_whatever_came_after(void **state)
+{
+	(void)state;
+	behaviour = DIE_OF;
+	behaviour_value = SIGSYS;
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	infini_crew_deleted(&crew, 5);
+	run_worker_to_its_end();
+	assert_int_equal(crew.members->crashes, 1);
+}
+
 static void no_worker_starts_during_its_pause(void **state)
 {
 	(void)state;
@@ -555,6 +567,7 @@ int main(void)
 		cmocka_unit_test(crashes_make_the_next_start_wait),
 		ROW(pauses_double_up_to_ten_seconds),
 		ROW(worker_of_a_deleted_vdev_did_not_crash),
+		ROW(worker_that_its_sandbox_killed_crashed_whatever_came_after),
 		ROW(no_worker_starts_during_its_pause),
 		cmocka_unit_test(refused_channels_are_tried_again_if_busy),
 		ROW(device_that_is_gone_starts_nobody),
