@@ -6,7 +6,7 @@
 #	make try	CMD='...' in a virtual machine that has Infini up
 #	make check	runs the tests
 #	make shares	measures what the scheduler promises
-#	make fuzz	feeds what reads strangers' bytes with wrong ones
+#	make fuzz	feeds what reads strangers' bytes with wrong ones, calls the module at random
 #	make soak-containers	kills containers under load, 100 times
 #	make bench-containers	counts what a vdev costs the start of a container, in QEMU
 #	make bench-core	counts what a job costs the scheduler, with 10^2 to 10^6 queues

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Outside of a machine: the module for a kind of machine, and the kernel log of one that ran under
+# "$out/MACHINE". Sourced from the root of the tree, with tree and out set.
+
+# The kernel of a machine's name, and where its module is built.
+kernel()
+{
+	local key=${1#qemu}
+
+	printf '%s\n' "${key:+${key#-}}" | sed 's/^$/6.12/'
+}
+
+module()
+{
+	printf 'build/kmod%s\n' "$(sed 's/^qemu//; s/^-6.12$//; s/^uml$/-uml/' <<<"$1")"
+}
+
+# A kernel that a newer compiler made than the machine has: with the userland's, from the same copy.
+build_stock()
+{
+	local dir=$1 kdir=$2
+
+	grep -qs gcc-14 "$kdir/.kernelvariables" && ! command -v gcc-14 >/dev/null || {
+		tests/vm/build-module "$dir" "$kdir" >&2
+		return
+	}
+	mkdir -p "$dir/src"
+	rsync -a kmod uapi "$dir/src/"
+	tests/vm/chroot --bind "${kdir%/usr/src/*}" -- \
+		make -s -C "$kdir" "M=$tree/$dir/src/kmod" W=1 KCFLAGS=-Werror modules >&2
+	cp "$dir/src/kmod/infini.ko" "$dir/infini.ko"
+}
+
+# The module for machine $1.
+build_module()
+{
+	local kdir
+
+	case $1 in
+	qemu*)
+		tests/vm/fetch-kernel "$(kernel "$1")" >&2
+		kdir=$(tests/vm/fetch-kernel "$(kernel "$1")" --print KDIR)
+		build_stock "$(module "$1")" "$kdir"
+		;;
+	uml)
+		tests/vm/uml-build --kasan >&2
+		kdir=$(tests/vm/uml-build --kasan --print KDIR)
+		tests/vm/build-module "$(module uml)" "$kdir" >&2
+		;;
+	esac
+}
+
+# One plan for all: lines are numbered through and say where they ran.
+number()
+{
+	awk -v where="$1" '/^TAP version|^1\.\.[0-9]+$/ { next }
+		/^(not )?ok [0-9]+ - / { sub(/ [0-9]+ - /, " " ++n " - " where ": ") }
+		{ print; fflush() }'
+}
+
+# One report is User-mode Linux's own: its flush_tlb_mm() walks a process's mappings without the
+# lock, which lockdep sees whenever one process takes pages from another. Only that is left out.
+without_known_reports()
+{
+	awk 'n && n > 5 && /BUG:|WARNING:|=====/ { show() }
+		/WARNING: suspicious RCU usage/ { n = 1; block = ""; maple = flush = unmap = 0 }
+		!n { print; next }
+		{ block = block $0 "\n"; n++ }
+		/lib\/maple_tree.c/ { maple = 1 }
+		/flush_tlb_mm\+/ { flush = 1 }
+		/unmap_mapping_range\+/ { unmap = 1 }
+		/fork_handler\+0x0/ { show() }
+		END { if (n) show() }
+		function show() {
+			if (maple && flush && unmap)
+				print "left out: flush_tlb_mm() of User-mode Linux"
+			else
+				printf "%s", block
+			n = 0
+		}' "$1"
+}
+
+scan()
+{
+	without_known_reports "$out/$1/kernel.log" >"$out/$1/kernel-known.log"
+	if tests/vm/scan-log "$out/$1/kernel-known.log" >"$out/$1/kernel-reports"; then
+		printf 'ok 0 - kernel log\n'
+	else
+		sed 's/^/# /' "$out/$1/kernel-reports"
+		printf 'not ok 0 - kernel log # see %s/%s/kernel.log\n' "$out" "$1"
+	fi
+}
