@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "infini-admin.h"
 
@@ -56,6 +57,7 @@ extern const struct infini_command infini_cdi_remove_command;
 extern const struct infini_command infini_stats_command;
 extern const struct infini_command infini_bill_command;
 extern const struct infini_command infini_events_command;
+extern const struct infini_command infini_doctor_command;
 extern const struct infini_command infini_help_command;
 extern const struct infini_command *const infini_commands[];
 
@@ -110,6 +112,8 @@ int infini_key_parse(struct infini_ctl *ctl, const char *noun, const char *word,
 int infini_device_lookup(struct infini_ctl *ctl, const char *word,
 			 struct infini_admin_device *device);
 int infini_vdev_lookup(struct infini_ctl *ctl, const char *word, struct infini_admin_vdev *vdev);
+/* infinid, which locks its file in @run_dir as long as it lives; 0 when it does not. */
+pid_t infini_daemon_pid(const char *run_dir);
 /* There is no such thing: say so and name what comes near. */
 int infini_fail_unknown_device(struct infini_ctl *ctl, const char *word);
 int infini_fail_unknown_vdev(struct infini_ctl *ctl, const char *word);

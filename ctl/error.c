@@ -60,7 +60,7 @@ int infini_fail_connect(struct infini_ctl *ctl, int err)
 				   INFINI_GENL_NAME, strerror(-err));
 	if (access(INFINI_NODE, F_OK))
 		return infini_fail(ctl, INFINI_EXIT_FAILURE,
-				   "%s and netlink family missing: load the module (modprobe infini)",
+				   "%s and netlink family missing: load the module (modprobe infini); infinictl doctor looks at the rest",
 				   INFINI_NODE);
 	return infini_fail(ctl, INFINI_EXIT_FAILURE,
 			   "netlink family missing though there is %s: run infinictl on the host, in its initial network namespace",

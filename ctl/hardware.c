@@ -1,32 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What infinid has written down of this machine's hardware, which the module knows nothing of. */
+#include "ctl.h"
 #include "hardware.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PIDFILE	"infinid.pid"
-
 /* It locks the file beside its inventory as long as it lives. */
 static bool infini_daemon_runs(const char *path)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	const char *slash = strrchr(path, '/');
-	char pidfile[PATH_MAX];
-	bool runs;
-	int fd;
+	char dir[PATH_MAX];
 
-	snprintf(pidfile, sizeof(pidfile), "%.*s" PIDFILE, slash ? (int)(slash + 1 - path) : 0, path);
-	fd = open(pidfile, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	runs = !fcntl(fd, F_GETLK, &lock) && lock.l_type != F_UNLCK;
-	close(fd);
-	return runs;
+	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	return infini_daemon_pid(dir);
 }
 
 static struct json_object *infini_member(struct json_object *object, const char *key, enum json_type type)

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Finding devices and vdevs by what people type, and saying what comes near. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl.h"
 #include "units.h"
@@ -196,4 +199,19 @@ int infini_vdev_lookup(struct infini_ctl *ctl, const char *word, struct infini_a
 	if (err == -ENOENT)
 		return infini_fail_unknown_vdev(ctl, word);
 	return err ? infini_fail_request(ctl, err, "vdev \"%s\"", word) : 0;
+}
+
+pid_t infini_daemon_pid(const char *run_dir)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[PATH_MAX];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "%s/infinid.pid", run_dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	ret = fcntl(fd, F_GETLK, &lock);
+	close(fd);
+	return !ret && lock.l_type != F_UNLCK ? lock.l_pid : 0;
 }

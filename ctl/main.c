@@ -20,6 +20,7 @@ const struct infini_command *const infini_commands[] = {
 	&infini_stats_command,
 	&infini_bill_command,
 	&infini_events_command,
+	&infini_doctor_command,
 	&infini_help_command,
 	NULL
 };

@@ -255,6 +255,16 @@ def case_infinictl_words(_):
         check(status == want and err, f"{words}: status {status}, said {err!r}")
 
 
+def case_doctor(_):
+    """infinictl doctor: nothing is wrong on a machine where everything runs"""
+    status, text, err = infini.ctl_try("doctor", "--json")
+    rows = {row["check"]: row for row in json.loads(text)}
+    wrong = [row for row in rows.values() if row["health"] == "wrong"]
+    check(not status and not wrong, f"status {status}: {err} {wrong}")
+    for name in ("kernel", "module", "btf", "landlock", "cgroups", "devices", "daemon"):
+        check(rows[name]["health"] == "ok", f"{rows[name]}")
+
+
 def case_too_small(world):
     """a vdev too small for the model: one clear line, nothing left behind"""
     world.vdev("small", "1M")
