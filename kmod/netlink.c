@@ -657,7 +657,7 @@ static int infini_netlink_put_event(struct sk_buff *skb, enum infini_event type,
 	return type == INFINI_EVENT_VDEV_DELETED ? infini_netlink_put_final(skb, vdev) : 0;
 }
 
-/* Without memory the event is lost: who must not miss one lists again from time to time. */
+/* Without memory the event is lost, and who listens is told so: ENOBUFS, as with a full queue. */
 void infini_netlink_event_why(enum infini_event type, const struct infini_device *device,
 			      struct infini_vdev *vdev, pid_t pid, const char *reason)
 {
@@ -669,14 +669,18 @@ void infini_netlink_event_why(enum infini_event type, const struct infini_device
 		return;
 	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
 	if (!skb)
-		return;
+		goto lost;
 	head = genlmsg_put(skb, 0, 0, &infini_netlink_family, 0, INFINI_CMD_EVENT_NTF);
 	if (!head || infini_netlink_put_event(skb, type, device, vdev, pid, reason)) {
 		nlmsg_free(skb);
-		return;
+		goto lost;
 	}
 	genlmsg_end(skb, head);
 	genlmsg_multicast(&infini_netlink_family, skb, 0, INFINI_NLGRP_EVENTS, GFP_KERNEL);
+	return;
+
+lost:
+	genl_set_err(&infini_netlink_family, &init_net, 0, INFINI_NLGRP_EVENTS, -ENOBUFS);
 }
 
 /*

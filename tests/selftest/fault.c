@@ -677,8 +677,46 @@ static void every_fault(void)
 	genl_close(&events);
 }
 
+static int change_weight(uint32_t weight)
+{
+	struct genl_request request;
+
+	genl_begin(&request, INFINI_CMD_VDEV_SET);
+	genl_put_u32(&request, INFINI_A_VDEV_ID, world.vdev);
+	genl_put_u32(&request, INFINI_A_VDEV_WEIGHT, weight);
+	return genl_talk(world_genl(), &request, false, NULL, NULL);
+}
+
+/* Who waits for events lists everything after ENOBUFS, and does nothing after silence. */
+static void lost_event(void)
+{
+	struct genl events;
+	uint32_t type, vdev, pid;
+	int nth, err, got, lost = 0;
+	bool struck = true;
+
+	faults_prepare();
+	world_make(&world, &(struct setup){ .executor = WORLD_PROCESS });
+	world_genl();
+	CHECK_ERR(genl_open(&events), 0);
+	CHECK_ERR(genl_join(&events), 0);
+	for (nth = 1; struck && nth < FAULTS_MAX; nth++) {
+		arm(nth);
+		err = change_weight(nth % 2 + 1);
+		struck = disarm();
+		got = genl_event(&events, &type, &vdev, &pid);
+		if (!err && got && got != -ENOBUFS)
+			test_fail(__FILE__, __LINE__, "allocation %d: no event, and no word of it", nth);
+		lost += !err && got == -ENOBUFS;
+	}
+	CHECK(!struck);
+	CHECK(lost > 0);
+	genl_close(&events);
+}
+
 static const struct test tests[] = {
 	{ "every allocation and copy fails once", every_fault },
+	{ "an event that finds no memory is told as lost", lost_event },
 };
 
 TEST_MAIN(tests)
