@@ -63,6 +63,8 @@ LAYERS = [
      ["tests/e2e/check-flood"], 900),
     ("attacks", "from inside a worker that was taken over, User-mode Linux",
      ["tests/e2e/check-attacks"], 900),
+    ("vulkan", "a Vulkan device without memory for one vdev, User-mode Linux",
+     ["tests/e2e/check-vulkan"], 900),
     ("native", "preemptions and operators at native speed, User-mode Linux",
      ["tests/e2e/check-native"], 1800),
     ("mixed", "unlike chips at once, vdevs placed by description, User-mode Linux",

@@ -51,6 +51,8 @@ const char *infini_link_reason(int err)
 		return "the job ran longer than the vdev's timeout allows";
 	case ECANCELED:
 		return "the job was cancelled";
+	case ENOMEM:
+		return "the device is out of memory, or the machine; see the log of infinid";
 	case ENOSPC:
 		return "over the vdev's memory limit or a count limit";
 	case EINVAL:
