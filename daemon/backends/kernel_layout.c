@@ -49,6 +49,13 @@ static const char *param_refusal(const struct infini_kernel_program *head,
 	return NULL;
 }
 
+/* The first word of a module, in either byte order. */
+static bool is_spirv(const char *text, size_t bytes)
+{
+	return bytes >= 4 && (!memcmp(text, "\x03\x02\x23\x07", 4) ||
+			      !memcmp(text, "\x07\x23\x02\x03", 4));
+}
+
 const char *kernel_layout_read(const void *data, size_t bytes, uint32_t kinds,
 			       struct kernel_layout *layout)
 {
@@ -77,6 +84,8 @@ const char *kernel_layout_read(const void *data, size_t bytes, uint32_t kinds,
 	layout->params = (const struct infini_kernel_param *)(head + 1);
 	layout->options = (const char *)(layout->params + head->nr_params);
 	layout->text = layout->options + head->options_bytes;
+	if (is_spirv(layout->text, head->text_bytes))
+		return "kernel program: its text is SPIR-V, which is not taken: send the source";
 	if (memchr(layout->options, '\0', (size_t)head->options_bytes + head->text_bytes))
 		return "kernel program: a NUL in its text";
 	for (uint32_t i = 0; i < head->nr_params; i++) {
