@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <infini.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,20 +38,35 @@ static struct infini_crew_member *find_vdev(const struct infini_crew *crew, uint
 	return member;
 }
 
+static struct infini_crew_member *add_vdev(struct infini_crew *crew, uint32_t vdev_id)
+{
+	struct infini_crew_member *member = calloc(1, sizeof(*member));
+
+	if (!member)
+		return NULL;
+	member->vdev_id = vdev_id;
+	member->next = crew->members;
+	crew->members = member;
+	return member;
+}
+
+/* By its file: its number may be another's once it has ended. */
+static void tell(const struct infini_crew_member *member, int signal)
+{
+	pidfd_send_signal(member->pidfd, signal, NULL, 0);
+}
+
 void infini_crew_want(struct infini_crew *crew, uint32_t vdev_id, uint32_t device_id,
 		      const char *name)
 {
 	struct infini_crew_member *member = find_vdev(crew, vdev_id);
 
 	if (!member) {
-		member = calloc(1, sizeof(*member));
+		member = add_vdev(crew, vdev_id);
 		if (!member) {
 			infini_err("vdev %s: no memory for a worker", name);
 			return;
 		}
-		member->vdev_id = vdev_id;
-		member->next = crew->members;
-		crew->members = member;
 	}
 	member->device_id = device_id;
 	snprintf(member->vdev_name, sizeof(member->vdev_name), "%s", name);
@@ -127,7 +144,7 @@ static void ask_for_room(const struct infini_crew *crew, const char *remote)
 
 	for (member = crew->members; member; member = member->next) {
 		if (uses(member, remote))
-			kill(member->pid, INFINI_WORKER_RETIRE_SIGNAL);
+			tell(member, INFINI_WORKER_RETIRE_SIGNAL);
 	}
 }
 
@@ -252,24 +269,70 @@ static pid_t fork_alone(void)
 	return pid;
 }
 
-static int fork_worker(const struct infini_crew *crew, struct infini_crew_member *member,
-		       const struct infini_worker *worker)
+/* Until the next supervisor could find it, it is none. */
+static _Noreturn void be_worker(const struct infini_crew *crew, const struct infini_crew_member *member,
+				const struct infini_worker *worker, const int *gate)
 {
-	pid_t pid = worker->needs & INFINI_BACKEND_NEEDS_COMPILER ? fork_alone() : fork();
+	char byte;
 
-	if (!pid) {
-		enter_cgroup(crew, member);
-		infini_worker_main(worker);
-	}
-	if (pid < 0)
+	close(gate[1]);
+	if (read(gate[0], &byte, 1) != 1)
+		_exit(INFINI_WORKER_STOPPED);
+	close(gate[0]);
+	enter_cgroup(crew, member);
+	infini_worker_main(worker);
+}
+
+/* Without it a later supervisor does not know of this worker until its vdev wants another. */
+static void keep(struct infini_crew_member *member)
+{
+	char name[INFINI_FDSTORE_NAME_BYTES];
+	int ret;
+
+	snprintf(name, sizeof(name), "worker vdev=%u pid=%ld device=%u name=%s remote=%s endpoint=%u",
+		 member->vdev_id, (long)member->pid, member->device_id, member->vdev_name,
+		 member->remote, member->endpoint);
+	memcpy(member->kept_as, name, sizeof(name));
+	ret = infini_fdstore_put(member->kept_as, member->pidfd);
+	if (ret)
+		infini_warn("vdev %s: the service manager does not keep its worker: %s",
+			    member->vdev_name, strerror(-ret));
+}
+
+static int let_go_on(struct infini_crew_member *member, pid_t pid, int gate)
+{
+	int pidfd = pidfd_open(pid, 0);
+
+	/* It ends with the gate. */
+	if (pidfd < 0)
 		return -errno;
 	member->pid = pid;
+	member->pidfd = pidfd;
+	member->inherited = false;
 	member->started_ns = infini_clock_ns();
 	member->idle_since_ns = 0;
 	member->wanted = false;
 	member->told = false;
 	member->waits = false;
-	return 0;
+	keep(member);
+	return write(gate, "", 1) == 1 ? 0 : -errno;
+}
+
+static int fork_worker(const struct infini_crew *crew, struct infini_crew_member *member,
+		       const struct infini_worker *worker)
+{
+	int gate[2], ret;
+	pid_t pid;
+
+	if (pipe2(gate, O_CLOEXEC) != 0)
+		return -errno;
+	pid = worker->needs & INFINI_BACKEND_NEEDS_COMPILER ? fork_alone() : fork();
+	if (!pid)
+		be_worker(crew, member, worker, gate);
+	ret = pid < 0 ? -errno : let_go_on(member, pid, gate[1]);
+	close(gate[0]);
+	close(gate[1]);
+	return ret;
 }
 
 static int start_worker(const struct infini_crew *crew, struct infini_crew_member *member,
@@ -375,6 +438,55 @@ int64_t infini_crew_next_ns(const struct infini_crew *crew)
 	return next;
 }
 
+/* ---- taking over ------------------------------------------------------------------- */
+
+static bool has_ended(int pidfd)
+{
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&end, 1, 0) != 0;
+}
+
+struct infini_crew_member *infini_crew_inherit(struct infini_crew *crew,
+					       const struct infini_fdstore_file *file)
+{
+	struct infini_crew_member *member;
+	uint32_t vdev_id, pid;
+
+	if (!infini_fdstore_number(file->name, "vdev", &vdev_id) ||
+	    !infini_fdstore_number(file->name, "pid", &pid) || !pid || has_ended(file->fd))
+		return NULL;
+	member = find_vdev(crew, vdev_id);
+	if (!member)
+		member = add_vdev(crew, vdev_id);
+	if (!member || member->pid)
+		return NULL;
+	infini_fdstore_number(file->name, "device", &member->device_id);
+	infini_fdstore_number(file->name, "endpoint", &member->endpoint);
+	infini_fdstore_text(file->name, "name", member->vdev_name, sizeof(member->vdev_name));
+	infini_fdstore_text(file->name, "remote", member->remote, sizeof(member->remote));
+	snprintf(member->kept_as, sizeof(member->kept_as), "%s", file->name);
+	member->pid = (pid_t)pid;
+	member->pidfd = file->fd;
+	member->inherited = true;
+	member->started_ns = infini_clock_ns();
+	crew->nr_running++;
+	infini_info("vdev %s: worker %ld runs since an earlier infinid", member->vdev_name,
+		    (long)member->pid);
+	return member;
+}
+
+struct infini_crew_member *infini_crew_ended(const struct infini_crew *crew)
+{
+	struct infini_crew_member *member;
+
+	for (member = crew->members; member; member = member->next) {
+		if (member->pid && member->inherited && has_ended(member->pidfd))
+			return member;
+	}
+	return NULL;
+}
+
 /* ---- ending ------------------------------------------------------------------------ */
 
 static bool crashed(const struct infini_crew_member *member, int status)
@@ -427,8 +539,13 @@ bool infini_crew_reap(struct infini_crew *crew, pid_t pid, int status)
 		return false;
 	ran_out = infini_worker_cgroup_ran_out(&crew->cgroups, member->vdev_name);
 	infini_worker_cgroup_remove(&crew->cgroups, member->vdev_name);
+	/* What became of it only its parent was told. If it crashed so will the next, which is ours. */
+	if (member->inherited)
+		status = ran_out ? SIGKILL : 0;
 	member->pid = 0;
 	crew->nr_running--;
+	infini_fdstore_forget(member->kept_as);
+	close(member->pidfd);
 	if (!crashed(member, status)) {
 		member->crashes = 0;
 		member->not_before_ns = now;
@@ -456,7 +573,7 @@ static void observe_idle(struct infini_crew_member *member, uint64_t clients,
 	} else if (now - member->idle_since_ns >= config->idle_exit_s * INFINI_NS_PER_S) {
 		/* The worker refuses if a client has come meanwhile: start over. */
 		member->idle_since_ns = now;
-		kill(member->pid, INFINI_WORKER_RETIRE_SIGNAL);
+		tell(member, INFINI_WORKER_RETIRE_SIGNAL);
 	}
 }
 
@@ -487,7 +604,7 @@ void infini_crew_signal(struct infini_crew *crew, int signal)
 		if (!member->pid)
 			continue;
 		member->told = true;
-		kill(member->pid, signal);
+		tell(member, signal);
 	}
 }
 
@@ -497,6 +614,8 @@ void infini_crew_clear(struct infini_crew *crew)
 
 	while ((member = crew->members)) {
 		crew->members = member->next;
+		if (member->pid)
+			close(member->pidfd);
 		free(member);
 	}
 	crew->nr_running = 0;

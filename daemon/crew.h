@@ -16,6 +16,9 @@ struct infini_crew_member {
 	char vdev_name[INFINI_NAME_MAX];
 	uint64_t memory_bytes;		/* the vdev's limit; 0: not known yet */
 	pid_t pid;			/* 0: none runs */
+	int pidfd;			/* of it */
+	bool inherited;			/* an earlier supervisor's child, so not ours to wait for */
+	char kept_as[INFINI_FDSTORE_NAME_BYTES];
 	bool wanted;			/* the kernel wants one and none runs */
 	char remote[INFINI_NAME_MAX];	/* whose device it runs on, or "" */
 	uint32_t endpoint;		/* and by which of the remote's it is connected */
@@ -47,7 +50,17 @@ void infini_crew_start_due(struct infini_crew *crew, const struct infini_roster 
 /* When infini_crew_start_due() has something to do next; INFINI_FOREVER for never. */
 int64_t infini_crew_next_ns(const struct infini_crew *crew);
 
-/* A child has ended. False when it was no worker. */
+/*
+ * Take over @file, the pidfd of a worker that an earlier supervisor started. Its member, or NULL when
+ * that worker has ended, or there is no memory.
+ */
+struct infini_crew_member *infini_crew_inherit(struct infini_crew *crew,
+					       const struct infini_fdstore_file *file);
+
+/* One that was inherited and has ended, for infini_crew_reap(), or NULL. */
+struct infini_crew_member *infini_crew_ended(const struct infini_crew *crew);
+
+/* A child has ended, or who was inherited, with any @status. False when it was no worker. */
 bool infini_crew_reap(struct infini_crew *crew, pid_t pid, int status);
 
 /*
@@ -57,12 +70,13 @@ bool infini_crew_reap(struct infini_crew *crew, pid_t pid, int status);
 void infini_crew_observe(struct infini_crew *crew, const struct infini_admin_vdev *vdev,
 			 const struct infini_config *config);
 
-/* Send @signal to all, by process id. */
+/* Send @signal to all. */
 void infini_crew_signal(struct infini_crew *crew, int signal);
 
 /* A child is a worker on a device of the remote machine @remote, or any is if @pid is 0. */
 bool infini_crew_on_remote(const struct infini_crew *crew, const char *remote, pid_t pid);
 
+/* Forget all. Those that run go on. */
 void infini_crew_clear(struct infini_crew *crew);
 
 #endif /* INFINI_DAEMON_CREW_H */

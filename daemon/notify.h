@@ -9,4 +9,10 @@
  */
 int infini_notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same with a copy of @fd. */
+int infini_notify_fd(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Wait until all that was sent has been done; -ETIMEDOUT after @timeout_ms. */
+int infini_notify_barrier(int timeout_ms);
+
 #endif /* INFINI_DAEMON_NOTIFY_H */

@@ -62,8 +62,46 @@ static void note_change(const struct infini_roster_device *known,
 			const struct infini_backend_device *wanted)
 {
 	if (known->memory_bytes != wanted->memory_bytes || known->slots != wanted->slots)
-		infini_notice("device %s: new memory or slots count after a restart of infinid",
+		infini_notice("device %s: its new memory or slots count once it has been off line",
 			      known->name);
+}
+
+static bool same_kinds(const struct infini_roster_device *known,
+		       const struct infini_backend_device *wanted)
+{
+	if (known->nr_kinds != wanted->nr_kinds)
+		return false;
+	for (uint32_t i = 0; i < known->nr_kinds; i++) {
+		if (strncmp((const char *)known->kinds[i].name, (const char *)wanted->kinds[i].name,
+			    sizeof(known->kinds[i].name)) ||
+		    known->kinds[i].flags != wanted->kinds[i].flags ||
+		    known->kinds[i].alignment != wanted->kinds[i].alignment)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What a device has become that an earlier supervisor registered, or NULL. What a backend says of memory
+ * may change by itself, as in a virtual machine; what the operator says may not.
+ */
+static const char *difference(const struct infini_roster_device *known,
+			      const struct infini_config *config, const char *backend,
+			      const struct infini_backend_device *wanted)
+{
+	const struct infini_config_device *override = infini_config_device_find(config, wanted->name);
+
+	if (strcmp(known->backend, backend) || strcmp(known->remote, wanted->remote))
+		return "another backend drives it";
+	if (known->pci[0] && strcmp(known->pci, wanted->pci))
+		return "its name is that of other hardware now";
+	if (known->slots != wanted->slots)
+		return "it has another number of slots now";
+	if (override && override->memory_bytes && known->memory_bytes != wanted->memory_bytes)
+		return "its memory is configured otherwise now";
+	if (!same_kinds(known, wanted))
+		return "its kinds of memory are others now";
+	return NULL;
 }
 
 static int do_register(int control_fd, const char *backend,
@@ -100,6 +138,57 @@ static void explain(const struct infini_backend_device *device, int error)
 			   strerror(-error));
 }
 
+/* As the module lets go of it: at once, unless the service manager keeps it for ever. */
+static void take_off_line(struct infini_roster *roster, struct infini_roster_device *device,
+			  const char *why)
+{
+	int ret;
+
+	infini_warn("device %u: %s goes off line: %s", device->id, device->name, why);
+	infini_end_reason(device->fd, why);
+	ret = infini_fdstore_remove(device->kept_as);
+	if (ret)
+		infini_warn("device %s: the service manager does not let go of it: %s", device->name,
+			    strerror(-ret));
+	close(device->fd);
+	*device = roster->devices[--roster->nr_devices];
+}
+
+/* Without it a later supervisor has to do without the device's clients. */
+static void keep(struct infini_roster_device *entry)
+{
+	char name[INFINI_FDSTORE_NAME_BYTES], pci[INFINI_PCI_BYTES], *colon;
+	int ret;
+
+	/* Service managers separate names by colons. */
+	snprintf(pci, sizeof(pci), "%s", entry->pci);
+	while ((colon = strchr(pci, ':')))
+		*colon = '/';
+	snprintf(name, sizeof(name), "device name=%s needs=%u pci=%s remote=%s", entry->name,
+		 entry->needs, pci, entry->remote);
+	memcpy(entry->kept_as, name, sizeof(name));
+	ret = infini_fdstore_put(entry->kept_as, entry->fd);
+	if (ret)
+		infini_warn("device %s: the service manager does not keep it: %s", entry->name,
+			    strerror(-ret));
+}
+
+/* Whether a device that an earlier supervisor registered is the one that is reported now. */
+static bool still_the_same(struct infini_roster *roster, struct infini_roster_device *known,
+			   const struct infini_config *config, const char *backend,
+			   const struct infini_backend_device *wanted)
+{
+	const char *why = difference(known, config, backend, wanted);
+
+	if (why) {
+		take_off_line(roster, known, why);
+		return false;
+	}
+	known->inherited = false;
+	known->needs = wanted->needs;
+	return true;
+}
+
 int infini_roster_add(struct infini_roster *roster, int control_fd,
 		      const struct infini_config *config, const char *backend,
 		      const struct infini_backend_device *device)
@@ -110,7 +199,9 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 	struct infini_device_register reg;
 	int ret;
 
-	if (known) {
+	if (known && (!known->inherited ||
+		      still_the_same(roster, &roster->devices[known - roster->devices], config,
+				     backend, &wanted))) {
 		note_change(known, &wanted);
 		return 0;
 	}
@@ -132,24 +223,68 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 		.slots = wanted.slots,
 		.needs = wanted.needs,
 		.memory_bytes = wanted.memory_bytes,
+		.nr_kinds = wanted.nr_kinds,
 	};
 	snprintf(entry->name, sizeof(entry->name), "%s", wanted.name);
 	snprintf(entry->backend, sizeof(entry->backend), "%s", backend);
 	snprintf(entry->pci, sizeof(entry->pci), "%s", wanted.pci);
 	snprintf(entry->remote, sizeof(entry->remote), "%s", wanted.remote);
+	memcpy(entry->kinds, wanted.kinds, sizeof(entry->kinds));
+	keep(entry);
 	infini_info("device %u: %s (%s), backend %s, %llu MiB, %u slot%s", entry->id, entry->name,
 		    wanted.description, backend, MIB(wanted.memory_bytes), wanted.slots,
 		    wanted.slots == 1 ? "" : "s");
 	return 0;
 }
 
-static void take_off_line(struct infini_roster *roster, struct infini_roster_device *device,
-			  const char *why)
+bool infini_roster_inherit(struct infini_roster *roster, const struct infini_fdstore_file *file,
+			   const struct infini_admin_device *device)
 {
-	infini_warn("device %u: %s goes off line: %s", device->id, device->name, why);
-	infini_end_reason(device->fd, why);
-	close(device->fd);
-	*device = roster->devices[--roster->nr_devices];
+	struct infini_roster_device *entry = &roster->devices[roster->nr_devices];
+	char *slash;
+
+	if (roster->nr_devices == INFINI_CONFIG_DEVICES_MAX ||
+	    infini_roster_find_name(roster, device->name))
+		return false;
+	*entry = (struct infini_roster_device){
+		.fd = file->fd,
+		.id = device->id,
+		.device_class = device->device_class,
+		.slots = device->slots,
+		.memory_bytes = device->memory_bytes,
+		.inherited = true,
+		.nr_kinds = device->nr_kinds,
+	};
+	snprintf(entry->name, sizeof(entry->name), "%s", device->name);
+	snprintf(entry->backend, sizeof(entry->backend), "%s", device->backend);
+	snprintf(entry->kept_as, sizeof(entry->kept_as), "%s", file->name);
+	memcpy(entry->kinds, device->kinds, sizeof(entry->kinds));
+	infini_fdstore_number(file->name, "needs", &entry->needs);
+	infini_fdstore_text(file->name, "pci", entry->pci, sizeof(entry->pci));
+	infini_fdstore_text(file->name, "remote", entry->remote, sizeof(entry->remote));
+	while ((slash = strchr(entry->pci, '/')))
+		*slash = ':';
+	roster->nr_devices++;
+	infini_info("device %u: %s (%s), backend %s, is on line since an earlier infinid", entry->id,
+		    entry->name, device->description, entry->backend);
+	return true;
+}
+
+void infini_roster_confirm(struct infini_roster *roster, const struct infini_roster_device *known)
+{
+	roster->devices[known - roster->devices].inherited = false;
+}
+
+void infini_roster_settle(struct infini_roster *roster, const char *backend)
+{
+	struct infini_roster_device *device;
+
+	for (uint32_t i = roster->nr_devices; i > 0; i--) {
+		device = &roster->devices[i - 1];
+		/* Another machine's may have one client at a time, which is not asked. */
+		if (device->inherited && !device->remote[0] && !strcmp(device->backend, backend))
+			take_off_line(roster, device, "its backend does not report it any more");
+	}
 }
 
 void infini_roster_gone(struct infini_roster *roster, const char *name)
@@ -191,20 +326,10 @@ static bool allowed(const struct infini_config *config, const struct infini_rost
 
 void infini_roster_filter(struct infini_roster *roster, const struct infini_config *config)
 {
-	struct infini_roster_device *device;
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < roster->nr_devices; i++) {
-		device = &roster->devices[i];
-		if (allowed(config, device)) {
-			roster->devices[kept++] = *device;
-			continue;
-		}
-		infini_notice("device %u: %s goes off line, as configured", device->id,
-			      device->name);
-		close(device->fd);
+	for (uint32_t i = roster->nr_devices; i > 0; i--) {
+		if (!allowed(config, &roster->devices[i - 1]))
+			take_off_line(roster, &roster->devices[i - 1], "as configured");
 	}
-	roster->nr_devices = kept;
 }
 
 void infini_roster_clear(struct infini_roster *roster)

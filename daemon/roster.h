@@ -5,9 +5,12 @@
 
 #include "backend.h"
 #include "config.h"
+#include "fdstore.h"
+
+#include <infini-admin.h>
 
 struct infini_roster_device {
-	int fd;				/* the device is online as long as this is open */
+	int fd;				/* the device is online as long as this is open, or kept */
 	uint32_t id;			/* the module's */
 	uint32_t device_class;
 	uint32_t slots;
@@ -17,6 +20,10 @@ struct infini_roster_device {
 	char backend[INFINI_NAME_MAX];
 	char pci[INFINI_PCI_BYTES];	/* as in struct infini_backend_device, like remote */
 	char remote[INFINI_NAME_MAX];
+	char kept_as[INFINI_FDSTORE_NAME_BYTES];
+	bool inherited;			/* and not reported yet by its backend */
+	uint32_t nr_kinds;
+	struct infini_memory_kind kinds[INFINI_MEMORY_KINDS_MAX];
 };
 
 struct infini_roster {
@@ -26,11 +33,25 @@ struct infini_roster {
 
 /*
  * Register what @backend reports, as the configuration has it; a device that stands here already
- * is left alone. Every outcome is logged. 0 or -errno.
+ * is left alone, unless an earlier supervisor registered it as something else: then it goes off line
+ * first. Every outcome is logged. 0 or -errno.
  */
 int infini_roster_add(struct infini_roster *roster, int control_fd,
 		      const struct infini_config *config, const char *backend,
 		      const struct infini_backend_device *device);
+
+/*
+ * Take over @file, of a device that an earlier supervisor registered and that is on line as @device.
+ * False when @roster has no room for it.
+ */
+bool infini_roster_inherit(struct infini_roster *roster, const struct infini_fdstore_file *file,
+			   const struct infini_admin_device *device);
+
+/* The device @known, which was inherited, is what its backend calls by another name. */
+void infini_roster_confirm(struct infini_roster *roster, const struct infini_roster_device *known);
+
+/* @backend has reported all of its devices: those that were inherited and not among them are gone. */
+void infini_roster_settle(struct infini_roster *roster, const char *backend);
 
 const struct infini_roster_device *infini_roster_find(const struct infini_roster *roster,
 						      uint32_t id);
@@ -53,7 +74,7 @@ bool infini_roster_has_remote(const struct infini_roster *roster, const char *re
 /* Take off line what @config does not allow any more. */
 void infini_roster_filter(struct infini_roster *roster, const struct infini_config *config);
 
-/* Take all off line. */
+/* Let go of all: those that nobody keeps go off line. */
 void infini_roster_clear(struct infini_roster *roster);
 
 #endif /* INFINI_DAEMON_ROSTER_H */

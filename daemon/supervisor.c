@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "crew.h"
 #include "energy.h"
+#include "fdstore.h"
 #include "inventory_watch.h"
 #include "ledger.h"
 #include "lifetime.h"
@@ -23,6 +24,7 @@
 #include "roster.h"
 #include "sample.h"
 #include "spec.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <infini.h>
@@ -45,7 +47,7 @@
 #define GONE_MAX		4096
 
 enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_METRICS, SOURCE_LIFETIME, SOURCE_HOTPLUG,
-	      SOURCE_PROBES, SOURCE_REMOTES = SOURCE_PROBES + INFINI_CONFIG_BACKENDS_MAX };
+	      SOURCE_INHERITED, SOURCE_PROBES, SOURCE_REMOTES = SOURCE_PROBES + INFINI_CONFIG_BACKENDS_MAX };
 
 struct supervisor {
 	const struct infini_supervisor_setup *setup;
@@ -424,6 +426,7 @@ static void add_device(struct supervisor *s, const char *backend,
 	const struct infini_roster_device *known;
 	const char *name = device->name;
 	char why[INFINI_INVENTORY_WHY_BYTES] = "";
+	bool is_new;
 	int ret;
 
 	if (device->remote[0]) {
@@ -432,12 +435,14 @@ static void add_device(struct supervisor *s, const char *backend,
 	}
 	known = infini_roster_find_pci(&s->roster, backend, device->pci);
 	if (known && strcmp(known->name, name)) {
+		infini_roster_confirm(&s->roster, known);
 		claim(s, backend, known->name, device->pci, "");
 		return;
 	}
 	known = infini_roster_find_name(&s->roster, name);
+	is_new = !known || known->inherited;
 	if (known && !strcmp(known->backend, backend) &&
-	    (strcmp(known->pci, device->pci) || known->remote[0])) {
+	    (known->remote[0] || (!is_new && strcmp(known->pci, device->pci)))) {
 		snprintf(why, sizeof(why), "its name %s is that of another device until infinid "
 			 "starts again", name);
 		infini_warn("the device %s is left out: %s", device->pci[0] ? device->pci : name,
@@ -447,7 +452,7 @@ static void add_device(struct supervisor *s, const char *backend,
 		if (ret)
 			snprintf(why, sizeof(why), "the module does not take device %s: %s", name,
 				 strerror(-ret));
-		else if (!known)
+		else if (is_new)
 			add_meter(s, device);
 	}
 	claim(s, backend, name, device->pci, why);
@@ -520,6 +525,9 @@ static void end_probe(struct supervisor *s, struct infini_probe *probe)
 	/* Closing is not enough: a child that was just forked may hold a copy for a moment. */
 	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, probe->fd, NULL);
 	infini_inventory_backend(&s->hardware.inventory, probe->backend, probe->why);
+	/* One that failed has told nothing of devices. */
+	if (!probe->why[0])
+		infini_roster_settle(&s->roster, probe->backend);
 	infini_probe_end(probe);
 	if (!--s->nr_probes)
 		probes_done(s);
@@ -666,21 +674,36 @@ static void reap_probe(struct supervisor *s, pid_t pid, int status)
 	end_probe(s, probe);
 }
 
+/* False when @pid was no worker. */
+static bool reap_worker(struct supervisor *s, pid_t pid, int status)
+{
+	infini_remotes_worker_ended(&s->remotes, &s->crew, pid, status);
+	if (!infini_crew_reap(&s->crew, pid, status))
+		return false;
+	s->rescan_ns = infini_clock_ns();
+	s->settle_ns = s->rescan_ns + RESCAN_AFTER_EXIT_NS;
+	return true;
+}
+
 static void reap(struct supervisor *s)
 {
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		infini_remotes_worker_ended(&s->remotes, &s->crew, pid, status);
-		if (reap_remote(s, pid))
-			continue;
-		if (!infini_crew_reap(&s->crew, pid, status)) {
+		if (!reap_remote(s, pid) && !reap_worker(s, pid, status))
 			reap_probe(s, pid, status);
-			continue;
-		}
-		s->rescan_ns = infini_clock_ns();
-		s->settle_ns = s->rescan_ns + RESCAN_AFTER_EXIT_NS;
+	}
+}
+
+static void reap_inherited(struct supervisor *s)
+{
+	struct infini_crew_member *member;
+
+	while ((member = infini_crew_ended(&s->crew))) {
+		/* Closing is not enough: the service manager may have a copy. */
+		epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, member->pidfd, NULL);
+		reap_worker(s, member->pid, W_EXITCODE(INFINI_WORKER_FAILED, 0));
 	}
 }
 
@@ -786,6 +809,8 @@ static int wait_and_handle(struct supervisor *s, int64_t due_ns)
 			infini_lifetime_run(&s->lifetime, s->admin);
 		else if (source == SOURCE_HOTPLUG)
 			infini_inventory_watch_event(&s->hardware);
+		else if (source == SOURCE_INHERITED)
+			reap_inherited(s);
 		else if (source < SOURCE_REMOTES)
 			read_probe(s, &s->probes[source - SOURCE_PROBES]);
 		else
@@ -884,6 +909,65 @@ static void stop_probes(struct supervisor *s)
 		infini_probe_end(&s->probes[i]);
 	}
 	infini_remotes_stop(&s->remotes);
+}
+
+/* ---- what an earlier supervisor has left ------------------------------------------- */
+
+static bool inherit_device(struct supervisor *s, const struct infini_fdstore_file *file)
+{
+	struct infini_query query = { 0 };
+	struct infini_admin_device device;
+	char name[INFINI_NAME_MAX];
+
+	return infini_fdstore_text(file->name, "name", name, sizeof(name)) &&
+	       !infini_query(file->fd, &query) && query.role == INFINI_ROLE_DEVICE &&
+	       !infini_admin_device_get(s->admin, name, 0, &device) && device.online &&
+	       infini_roster_inherit(&s->roster, file, &device);
+}
+
+static bool inherit_worker(struct supervisor *s, const struct infini_fdstore_file *file)
+{
+	const struct infini_crew_member *member = infini_crew_inherit(&s->crew, file);
+	int ret = member ? watch(s, member->pidfd, SOURCE_INHERITED) : 0;
+
+	if (ret)
+		infini_warn("vdev %s: the end of worker %ld goes unnoticed: %s", member->vdev_name,
+			    (long)member->pid, strerror(-ret));
+	return member;
+}
+
+static void inherit_file(struct supervisor *s, const struct infini_fdstore_file *file)
+{
+	if (infini_fdstore_is(file->name, "device") ? inherit_device(s, file) :
+	    infini_fdstore_is(file->name, "worker") && inherit_worker(s, file))
+		return;
+	infini_debug("\"%s\" is of no use any more", file->name);
+	infini_fdstore_forget(file->name);
+	close(file->fd);
+}
+
+/* They go on as if nothing had been; the configuration may have changed. */
+static void inherit(struct supervisor *s)
+{
+	struct infini_fdstore_file *files;
+	uint32_t nr;
+
+	if (infini_fdstore_take(&files, &nr))
+		infini_err("no memory for what an earlier infinid has left");
+	for (uint32_t i = 0; i < nr; i++)
+		inherit_file(s, &files[i]);
+	free(files);
+	infini_roster_filter(&s->roster, s->config);
+	s->rescan_ns = 0;
+}
+
+/* Whoever comes next finds all as it is: jobs go on meanwhile. */
+static void leave_workers(struct supervisor *s)
+{
+	infini_notify("STOPPING=1\nSTATUS=leaving %u workers to the next infinid\n",
+		      s->crew.nr_running);
+	infini_info("%u devices and %u workers are left to the next infinid", s->roster.nr_devices,
+		    s->crew.nr_running);
 }
 
 /* ---- start and end ----------------------------------------------------------------- */
@@ -1049,9 +1133,13 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 		start_lifetime(s);
 		start_inventory(s);
 		infini_remotes_configure(&s->remotes, s->config);
+		inherit(s);
 		start_probes(s);
 		ret = serve(s);
-		stop_workers(s);
+		if (infini_fdstore_present())
+			leave_workers(s);
+		else
+			stop_workers(s);
 		enter_interval(s);
 	}
 	close_all(s);

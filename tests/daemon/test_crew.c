@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "crew.h"
+#include "fdstore.h"
 #include "log.h"
 #include "worker.h"
 
@@ -17,6 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -557,6 +561,303 @@ static void device_without_its_hardware_goes_off_line(void **state)
 	assert_null(infini_roster_find_pci(&roster, "null", ""));
 }
 
+/* ---- what outlives the supervisor ---- */
+
+/* A service manager that listens and does nothing; messages pile up to be looked at. */
+static int manage(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char path[64];
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	snprintf(path, sizeof(path), "@infinid-crew-%ld", (long)getpid());
+	strcpy(address.sun_path, path);
+	address.sun_path[0] = '\0';
+	assert_int_equal(bind(fd, (struct sockaddr *)&address,
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))), 0);
+	setenv("NOTIFY_SOCKET", path, 1);
+	return fd;
+}
+
+static int end_management(void **state)
+{
+	unsetenv("NOTIFY_SOCKET");
+	return teardown(state);
+}
+
+static void assert_told(int manager, const char *format, ...)
+{
+	char expected[512], text[512] = "";
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(expected, sizeof(expected), format, args);
+	va_end(args);
+	assert_true(recv(manager, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, expected);
+}
+
+static void worker_is_kept_while_it_runs(void **state)
+{
+	int manager = manage();
+	pid_t pid;
+
+	(void)state;
+	behaviour = WAIT_FOR_SIGNAL;
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	pid = crew.members->pid;
+	assert_told(manager, "FDSTORE=1\nFDNAME=worker vdev=5 pid=%ld device=7 name=a remote= "
+		    "endpoint=0\n", (long)pid);
+	infini_crew_signal(&crew, SIGKILL);
+	run_worker_to_its_end();
+	assert_told(manager, "FDSTOREREMOVE=1\nFDNAME=worker vdev=5 pid=%ld device=7 name=a remote= "
+		    "endpoint=0\n", (long)pid);
+	close(manager);
+}
+
+/* A process that stands for an earlier supervisor's worker; not a child, or it would be ours. */
+static struct infini_fdstore_file worker_left_behind(const char *more)
+{
+	struct infini_fdstore_file file;
+	pid_t pid, middle;
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	middle = fork();
+	if (!middle) {
+		pid = fork();
+		if (!pid) {
+			signal(SIGUSR1, leave);
+			for (;;)
+				pause();
+		}
+		_exit(write(ends[1], &pid, sizeof(pid)) != sizeof(pid));
+	}
+	assert_int_equal(read(ends[0], &pid, sizeof(pid)), sizeof(pid));
+	waitpid(middle, NULL, 0);
+	close(ends[0]);
+	close(ends[1]);
+	file.fd = pidfd_open(pid, 0);
+	assert_true(file.fd >= 0);
+	snprintf(file.name, sizeof(file.name), "worker vdev=5 pid=%ld device=7 name=a%s", (long)pid,
+		 more);
+	return file;
+}
+
+static void wait_for_its_end(void)
+{
+	for (int i = 0; i < 10000 && !infini_crew_ended(&crew); i++)
+		usleep(1000);
+	assert_ptr_equal(infini_crew_ended(&crew), crew.members);
+}
+
+static void worker_of_an_earlier_supervisor_goes_on(void **state)
+{
+	struct infini_fdstore_file file = worker_left_behind(" remote=far endpoint=1 newer=x");
+	struct infini_admin_vdev vdev = { .id = 5, .device_id = 7, .name = "a",
+					  .executor = INFINI_EXECUTOR_ATTACHED };
+	struct infini_crew_member *member;
+
+	(void)state;
+	make_it_remote(2);
+	member = infini_crew_inherit(&crew, &file);
+	assert_non_null(member);
+	assert_int_equal(crew.nr_running, 1);
+	assert_string_equal(member->vdev_name, "a");
+	assert_true(infini_crew_on_remote(&crew, "far", member->pid));
+	/* It is in nobody's way: neither a second one nor its server's second client. */
+	infini_crew_want(&crew, 5, 7, "a");
+	infini_crew_want(&crew, 6, 7, "b");
+	behaviour = WAIT_FOR_SIGNAL;
+	start();
+	assert_int_equal(creates, 1);
+	assert_int_equal(member_of(6)->endpoint, 0);
+	assert_null(infini_crew_ended(&crew));
+	/* And is retired as any other. */
+	config.idle_exit_s = 2;
+	infini_crew_observe(&crew, &vdev, &config);
+	member->idle_since_ns -= 2000 * MS;
+	infini_crew_observe(&crew, &vdev, &config);
+	for (int i = 0; i < 10000 && !infini_crew_ended(&crew); i++)
+		usleep(1000);
+	assert_ptr_equal(infini_crew_ended(&crew), member);
+	assert_true(infini_crew_reap(&crew, member->pid, 256));
+	assert_int_equal(member->crashes, 0);
+	assert_int_equal(crew.nr_running, 1);
+	infini_crew_signal(&crew, SIGKILL);
+	waitpid(member_of(6)->pid, NULL, 0);
+}
+
+static void end_of_an_inherited_worker_is_noticed(void **state)
+{
+	struct infini_fdstore_file file = worker_left_behind("");
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(infini_crew_inherit(&crew, &file));
+	pid = crew.members->pid;
+	assert_null(infini_crew_ended(&crew));
+	kill(pid, SIGKILL);
+	wait_for_its_end();
+	assert_true(infini_crew_reap(&crew, pid, 256));
+	assert_int_equal(crew.nr_running, 0);
+	assert_null(infini_crew_ended(&crew));
+	/* The next one starts at once, and is our own. */
+	behaviour = WAIT_FOR_SIGNAL;
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	assert_int_equal(creates, 1);
+	assert_false(crew.members->inherited);
+	infini_crew_signal(&crew, SIGKILL);
+	run_worker_to_its_end();
+}
+
+static const char *const no_workers[] = {
+	"worker vdev=5 device=7", "worker pid=1", "worker vdev=x pid=1", "worker vdev=5 pid=0", "",
+};
+
+static void what_is_no_worker_is_not_inherited(void **state)
+{
+	struct infini_fdstore_file file = worker_left_behind("");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(no_workers) / sizeof(no_workers[0]); i++) {
+		struct infini_fdstore_file other = { .fd = file.fd };
+
+		strcpy(other.name, no_workers[i]);
+		if (infini_crew_inherit(&crew, &other))
+			fail_msg("\"%s\"", no_workers[i]);
+	}
+	/* Nor is one that ended meanwhile. */
+	pidfd_send_signal(file.fd, SIGKILL, NULL, 0);
+	crew.members = NULL;
+	for (int i = 0; i < 10000; i++) {
+		struct infini_crew_member *member = infini_crew_inherit(&crew, &file);
+
+		if (!member)
+			break;
+		free(member);
+		crew.members = NULL;
+		crew.nr_running = 0;
+		usleep(1000);
+	}
+	assert_null(crew.members);
+	close(file.fd);
+}
+
+static void device_is_kept_with_what_the_next_must_know(void **state)
+{
+	const struct infini_backend_device device = {
+		.name = "gpu0", .pci = "0000:03:00.0", .slots = 1, .memory_bytes = 4096, .needs = 1,
+	};
+	int manager = manage();
+
+	(void)state;
+	assert_int_equal(infini_roster_add(&roster, 33, &config, "ggml", &device), 0);
+	assert_told(manager, "FDSTORE=1\nFDNAME=device name=gpu0 needs=1 pci=0000/03/00.0 remote=\n");
+	/* The end of this supervisor is not the device's. */
+	infini_roster_clear(&roster);
+	assert_int_equal(recv(manager, (char[8]){ 0 }, 8, 0), -1);
+	close(manager);
+}
+
+static const struct infini_admin_device left_device = {
+	.id = 9, .name = "gpu0", .backend = "ggml", .slots = 1, .memory_bytes = 8192, .nr_kinds = 1,
+	.kinds = { { .name = "k", .alignment = 64 } }, .online = true,
+};
+
+static const struct {
+	const char *name;
+	const char *backend, *pci;
+	uint32_t slots;
+	uint64_t memory_bytes, configured_bytes;
+	uint32_t nr_kinds;
+	const char *kind;
+	uint32_t alignment;
+	bool stays;
+} reports[] = {
+	{ "the same", "ggml", "0000:03:00.0", 1, 8192, 0, 1, "k", 64, true },
+	{ "less memory by itself", "ggml", "0000:03:00.0", 1, 4096, 0, 1, "k", 64, true },
+	{ "memory as it was configured", "ggml", "0000:03:00.0", 1, 4096, 8192, 1, "k", 64, true },
+	{ "memory configured otherwise", "ggml", "0000:03:00.0", 1, 8192, 4096, 1, "k", 64, false },
+	{ "more slots", "ggml", "0000:03:00.0", 2, 8192, 0, 1, "k", 64, false },
+	{ "another backend", "cuda", "0000:03:00.0", 1, 8192, 0, 1, "k", 64, false },
+	{ "other hardware", "ggml", "0000:83:00.0", 1, 8192, 0, 1, "k", 64, false },
+	{ "no kind", "ggml", "0000:03:00.0", 1, 8192, 0, 0, "k", 64, false },
+	{ "another kind", "ggml", "0000:03:00.0", 1, 8192, 0, 1, "l", 64, false },
+	{ "another alignment", "ggml", "0000:03:00.0", 1, 8192, 0, 1, "k", 128, false },
+};
+
+static struct infini_backend_device report(size_t i)
+{
+	struct infini_backend_device device = {
+		.name = "gpu0", .slots = reports[i].slots, .memory_bytes = reports[i].memory_bytes,
+		.nr_kinds = reports[i].nr_kinds, .needs = 1,
+		.kinds = { { .alignment = reports[i].alignment } },
+	};
+
+	strcpy(device.pci, reports[i].pci);
+	strcpy((char *)device.kinds[0].name, reports[i].kind);
+	return device;
+}
+
+static void device_that_has_changed_goes_off_line_first(void **state)
+{
+	struct infini_fdstore_file file = { .name = "device name=gpu0 needs=0 pci=0000/03/00.0 remote=" };
+	const struct infini_roster_device *known;
+	struct infini_backend_device device;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(reports) / sizeof(reports[0]); i++) {
+		setup(NULL);
+		config.nr_devices = !!reports[i].configured_bytes;
+		strcpy(config.devices[0].name, "gpu0");
+		config.devices[0].memory_bytes = reports[i].configured_bytes;
+		config.devices[0].slots = 0;
+		file.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		assert_true(infini_roster_inherit(&roster, &file, &left_device));
+		/* It is of use before its backend was asked. */
+		known = infini_roster_find(&roster, 9);
+		assert_non_null(known);
+		assert_string_equal(known->pci, "0000:03:00.0");
+		memset(&registered, 0, sizeof(registered));
+		device = report(i);
+		assert_int_equal(infini_roster_add(&roster, 33, &config, reports[i].backend, &device),
+				 0);
+		known = infini_roster_find_name(&roster, "gpu0");
+		if (!known || (known->id == 9) != reports[i].stays ||
+		    !registered.slots != reports[i].stays)
+			fail_msg("%s", reports[i].name);
+		assert_false(known->inherited);
+		/* What only a backend knows is taken from it. */
+		assert_int_equal(known->needs, 1);
+		teardown(NULL);
+	}
+}
+
+static void device_that_is_not_reported_again_goes_off_line(void **state)
+{
+	struct infini_fdstore_file file = { .name = "device name=gpu0 needs=0 pci= remote=" };
+	struct infini_fdstore_file far = { .name = "device name=far needs=0 pci= remote=far" };
+	struct infini_admin_device remote = left_device;
+
+	(void)state;
+	file.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	far.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	strcpy(remote.name, "far");
+	assert_true(infini_roster_inherit(&roster, &file, &left_device));
+	assert_false(infini_roster_inherit(&roster, &file, &left_device));
+	assert_true(infini_roster_inherit(&roster, &far, &remote));
+	infini_roster_settle(&roster, "cuda");
+	assert_non_null(infini_roster_find_name(&roster, "gpu0"));
+	infini_roster_settle(&roster, "ggml");
+	assert_null(infini_roster_find_name(&roster, "gpu0"));
+	/* Another machine is not asked while a worker is connected to it. */
+	assert_non_null(infini_roster_find_name(&roster, "far"));
+	assert_non_null(infini_roster_find_name(&roster, "null0"));
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -583,6 +884,14 @@ int main(void)
 		ROW(disabled_backend_goes_off_line),
 		ROW(refused_device_is_left_out),
 		ROW(device_without_its_hardware_goes_off_line),
+		cmocka_unit_test_setup_teardown(worker_is_kept_while_it_runs, setup, end_management),
+		ROW(worker_of_an_earlier_supervisor_goes_on),
+		ROW(end_of_an_inherited_worker_is_noticed),
+		ROW(what_is_no_worker_is_not_inherited),
+		cmocka_unit_test_setup_teardown(device_is_kept_with_what_the_next_must_know, setup,
+						end_management),
+		cmocka_unit_test(device_that_has_changed_goes_off_line_first),
+		ROW(device_that_is_not_reported_again_goes_off_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
