@@ -7,6 +7,7 @@
 #	make check	runs the tests
 #	make shares	measures what the scheduler promises
 #	make fuzz	feeds what reads strangers' bytes with wrong ones, calls the module at random
+#	make soak	kills clients, workers, infinid and the module under load, for MINUTES
 #	make soak-containers	kills containers under load, 100 times
 #	make bench-containers	counts what a vdev costs the start of a container, in QEMU
 #	make bench-core	counts what a job costs the scheduler, with 10^2 to 10^6 queues
@@ -21,6 +22,7 @@
 #	LAYER=name	make check: only this layer (make check LAYER=help lists them)
 #	CMD='...'	make try: shell commands ($$ for $)
 #	SECONDS=N	make fuzz: how long for each target
+#	MINUTES=N	make soak: how long (default 10)
 #	CASES="..."	make shares: only these cases (tests/shares/run --help)
 #	BACKEND=name	make shares: only on this backend: null, cuda or ggml
 #	MODEL=...	make demo: stories (default), smollm2, or a path to a GGUF
@@ -88,6 +90,9 @@ check: ready
 shares: user
 	$(Q)tests/shares/run $(BACKEND:%=--%) $(CASES)
 
+soak: ready
+	$(Q)tests/e2e/soak --minutes $(or $(MINUTES),10)
+
 soak-containers: all
 	$(Q)tests/containers/soak
 
@@ -128,4 +133,4 @@ help:
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo try check shares fuzz soak-containers bench-containers bench-core bench-trace install help clean
+.PHONY: all ready module user user-parts demo try check shares fuzz soak soak-containers bench-containers bench-core bench-trace install help clean

@@ -67,6 +67,8 @@ LAYERS = [
      ["tests/e2e/check-vulkan"], 900),
     ("native", "preemptions and operators at native speed, User-mode Linux",
      ["tests/e2e/check-native"], 1800),
+    ("recovery", "infinid replaced under load, and whatever else dies, User-mode Linux",
+     ["tests/e2e/check-recovery"], 1200),
     ("mixed", "unlike chips at once, vdevs placed by description, User-mode Linux",
      ["tests/e2e/check-mixed", "uml"], 1200),
 ]
