@@ -156,6 +156,17 @@ def house():
     return bad
 
 
+def recovery():
+    """docs/recovery.md names tests that there are."""
+    path = "docs/recovery.md"
+    named = re.findall(r'`(tests/[^`]+)`: "([^"]+)"', read(path))
+    bad = [f"{path}: no test \"{name}\" in {file}" for file, name in named
+           if not os.path.exists(os.path.join(TREE, file)) or
+           name not in re.sub(r'"\s*"|\s*\n\s*', lambda m: " " if "\n" in m[0] and '"' not in m[0] else "",
+                              read(file))]
+    return bad if named else [f"{path}: names no test"]
+
+
 RULES = [
     ("each folder includes only what it may", lambda: includes("ours")),
     ("uapi includes only linux/types.h and linux/ioctl.h", lambda: includes("uapi")),
@@ -167,6 +178,7 @@ RULES = [
     ("what the netlink specification generates is up to date", generated),
     ("every shell script parses", shell),
     ("docs/house.md names what there is", house),
+    ("docs/recovery.md names tests that there are", recovery),
 ]
 
 
