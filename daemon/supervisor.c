@@ -1060,8 +1060,8 @@ static void start_cgroups(struct supervisor *s)
 		membership[fread(membership, 1, sizeof(membership) - 1, file)] = '\0';
 		fclose(file);
 	}
-	if (infini_worker_cgroups_open(&s->crew.cgroups, INFINI_CGROUP_ROOT, membership, why,
-				       sizeof(why)))
+	if (infini_worker_cgroups_open(&s->crew.cgroups, INFINI_CGROUP_ROOT, membership,
+				       getenv("NOTIFY_SOCKET"), why, sizeof(why)))
 		infini_notice("workers have no control groups of their own, so nothing bounds what "
 			      "memory they take: %s", why);
 }

@@ -123,18 +123,21 @@ static int open_below_root(struct infini_worker_cgroups *groups, const char *roo
 	return ret ? ret : delegate_controllers(groups->base);
 }
 
-static int open_below_own(struct infini_worker_cgroups *groups, const char *root, const char *own)
+static int open_below_own(struct infini_worker_cgroups *groups, const char *root, const char *own,
+			  bool managed)
 {
 	const char *last = strrchr(own, '/') + 1;
 	char supervisor[PATH_MAX];
 	int ret;
 
-	/* The service manager has done it (DelegateSubgroup=), or the infinid before this one. */
+	/* The service manager has done it. */
 	if (!strcmp(last, INFINI_CGROUP_SUPERVISOR)) {
 		ret = path_of(groups->base, sizeof(groups->base), "%s%.*s", root,
 			      (int)(last - 1 - own), own);
 		return ret ? ret : delegate_controllers(groups->base);
 	}
+	if (managed)
+		return -EXDEV;
 	ret = path_of(groups->base, sizeof(groups->base), "%s%s", root, own);
 	if (!ret)
 		ret = path_of(supervisor, sizeof(supervisor), "%s/" INFINI_CGROUP_SUPERVISOR,
@@ -160,6 +163,9 @@ static const char *sentence(int error)
 		return "there is no cgroup v2 at this place";
 	case -ENOENT:
 		return "the controllers memory and pids are not there";
+	case -EXDEV:
+		return "the service manager does not start infinid in a group of its own below that of "
+		       "the service (DelegateSubgroup=, systemd 254)";
 	case -EBUSY:
 		return "other processes are in the group that infinid was started in, which the "
 		       "service manager has to delegate (Delegate=)";
@@ -173,7 +179,7 @@ static const char *sentence(int error)
 }
 
 int infini_worker_cgroups_open(struct infini_worker_cgroups *groups, const char *root,
-			       const char *membership, char *why, size_t why_bytes)
+			       const char *membership, bool managed, char *why, size_t why_bytes)
 {
 	char own[PATH_MAX];
 	struct statfs fs;
@@ -185,7 +191,8 @@ int infini_worker_cgroups_open(struct infini_worker_cgroups *groups, const char 
 	if (!ret)
 		ret = own_path(membership, own, sizeof(own));
 	if (!ret)
-		ret = own[0] ? open_below_own(groups, root, own) : open_below_root(groups, root);
+		ret = own[0] ? open_below_own(groups, root, own, managed) :
+			       open_below_root(groups, root);
 	if (ret) {
 		snprintf(why, why_bytes, "%s: %s", root, sentence(ret));
 		groups->base[0] = '\0';

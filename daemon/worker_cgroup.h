@@ -35,9 +35,12 @@ struct infini_worker_cgroups {
  * Make ready for workers' groups: below the group that this process is in by @membership, what
  * /proc/self/cgroup says; from the root of all groups, in one named infinid. 0 or -errno, with a
  * sentence in @why, and @groups has no base then.
+ *
+ * @managed: a service manager has started this process and will start the next one, while workers go on.
+ * It can do so in a group below theirs (DelegateSubgroup=), never beside them.
  */
 int infini_worker_cgroups_open(struct infini_worker_cgroups *groups, const char *root,
-			       const char *membership, char *why, size_t why_bytes);
+			       const char *membership, bool managed, char *why, size_t why_bytes);
 
 /* At the end; a group that is in use stays. */
 void infini_worker_cgroups_close(struct infini_worker_cgroups *groups);

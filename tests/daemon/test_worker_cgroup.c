@@ -22,6 +22,7 @@
 
 static char root[] = "/tmp/infinid-cgroup-XXXXXX";
 static long fs_type = CGROUP2_SUPER_MAGIC;
+static bool managed;
 static const char *missing;		/* a file that new groups do not have */
 
 static const char *const files[] = {
@@ -112,6 +113,7 @@ static int setup(void **state)
 	(void)state;
 	strcpy(root + strlen(root) - 6, "XXXXXX");
 	missing = NULL;
+	managed = false;
 	fs_type = CGROUP2_SUPER_MAGIC;
 	if (!mkdtemp(root))
 		return -1;
@@ -135,7 +137,7 @@ static int teardown(void **state)
 static int open_with(struct infini_worker_cgroups *groups, const char *membership)
 {
 	char why[256] = "";
-	int ret = infini_worker_cgroups_open(groups, root, membership, why, sizeof(why));
+	int ret = infini_worker_cgroups_open(groups, root, membership, managed, why, sizeof(why));
 
 	assert_true(!ret == !why[0]);
 	assert_true(!ret == !!groups->base[0]);
@@ -188,6 +190,19 @@ static void missing_delegation_leaves_nothing(void **state)
 	assert_int_equal(infini_worker_cgroup_make(&groups, "v",
 			 &(struct infini_worker_cgroup_limits){ 1, 1 }), -ENOENT);
 	assert_false(infini_worker_cgroup_ran_out(&groups, "v"));
+}
+
+/* Or the next infinid could not be started while a worker lives. */
+static void service_manager_makes_the_supervisors_group(void **state)
+{
+	struct infini_worker_cgroups groups;
+
+	(void)state;
+	managed = true;
+	assert_int_equal(open_with(&groups, "0::/a.slice/b.service\n"), -EXDEV);
+	assert_string_equal(got("/a.slice/b.service", "cgroup.subtree_control"), "");
+	assert_int_equal(open_with(&groups, "0::/a.slice/b.service/supervisor\n"), 0);
+	assert_string_equal(got("/a.slice/b.service", "cgroup.subtree_control"), "+memory +pids");
 }
 
 static void worker_is_limited(void **state)
@@ -248,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(groups_go_below_their_supervisors, setup, teardown),
 		cmocka_unit_test_setup_teardown(missing_delegation_leaves_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(service_manager_makes_the_supervisors_group, setup, teardown),
 		cmocka_unit_test_setup_teardown(worker_is_limited, setup, teardown),
 		cmocka_unit_test_setup_teardown(half_a_group_is_none, setup, teardown),
 		cmocka_unit_test(tasks_grow_with_threads),
