@@ -24,7 +24,7 @@
 #	SECONDS=N	make fuzz: how long for each target
 #	MINUTES=N	make soak: how long (default 10)
 #	CASES="..."	make shares: only these cases (tests/shares/run --help)
-#	BACKEND=name	make shares: only on this backend: null, cuda or ggml
+#	BACKEND=name	make shares: only on this backend: null, cuda, opencl, ggml, vulkan or remote
 #	MODEL=...	make demo: stories (default), smollm2, or a path to a GGUF
 #	HOST=1		the running system instead of the virtual machine
 #	KERNEL=key	which stock kernel: a row of tests/vm/kernels.tab (default 6.12)

@@ -44,18 +44,26 @@ def case_latency(table):
                  segment_us=1000 * SEGMENT_MS)
 
 
-def case_preemption(table):
-    """a long job is stopped between its segments"""
-    with Vdevs(a={}, b={}):
-        run = load([("a", null.HOG), ("b", null.HOG)], null.SECONDS)
-    slices = min(run.got(vdev, "slices") for vdev in ("a", "b"))
-    table.at_least("jobs of 50 ms against each other: slices of each in 10 s", 1000, slices, "",
-                   f"{run.got('a', 'preemptions')} and {run.got('b', 'preemptions')} preemptions")
+def case_rate(table):
+    """a token rate holds"""
+    null.rate(table, "100 tokens/s, of which the client tells", claims=1)
+    table.limit("100 tokens/s in spite of a client that tells of none",
+                "what a kernel in PTX computes are no tokens to the backend; a cap bounds such a vdev")
+
+
+def case_whole(table):
+    """kernels that may not be cut"""
+    null.weights(table, "weights 10:90, jobs of one launch", (10, 90), 1,
+                 tenant={**null.TENANT, "segments": 1})
+    table.limit("preemption of a kernel that may not be cut",
+                "level LAUNCH: what runs on a GPU is not interrupted; others wait for its end, at most for "
+                "the job's timeout")
 
 
 CASES = {"weights": case_weights, "cap": null.case_cap, "floor": case_floor,
          "hot_update": lambda table: null.hot_update(table, "hot update of 1:1 to 1:9"),
-         "latency": case_latency, "preemption": case_preemption}
+         "rate": case_rate, "latency": case_latency, "preemption": null.case_preemption,
+         "timeout": null.case_timeout, "memory": null.case_memory, "whole": case_whole}
 CASES["hot_update"].__doc__ = "a new weight holds at once"
 
 
@@ -64,7 +72,7 @@ def main():
     parser.add_argument("out")
     parser.add_argument("cases", nargs="*", help=f"only these: {' '.join(CASES)}")
     args = parser.parse_args()
-    os.environ.update(FAKE_CUDA_DELAY_US=str(DELAY_US), FAKE_CUDA_MEMORY=str(1 << 30))
+    os.environ.update(FAKE_CUDA_DELAY_US=str(DELAY_US), FAKE_CUDA_MEMORY=str(2 << 30))
     Chip.device, Chip.words = "cuda0", {"ptx": PTX}
     null.SEGMENT_MS = SEGMENT_MS
     null.HOG = {"segments": 125, "segment_us": 1000 * SEGMENT_MS, "inflight": 2}

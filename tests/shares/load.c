@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Load on vdevs of the null backend, or of the CUDA backend: tenants that submit, wait, think and lie as they are told,
- * and samples of the kernel's counters at set times.
+ * Load on vdevs of the null, the CUDA or the OpenCL backend: tenants that submit, wait, think and lie as
+ * they are told, and samples of the kernel's counters at set times.
  *
  * It never spins and never looks at the clock in a loop, so that it also runs where computing takes
  * no time and only sleep lets time pass.
@@ -94,9 +94,10 @@ static void print_waits(struct tenant *tenant)
 	qsort(tenant->waits, n, sizeof(*tenant->waits), compare_ns);
 	for (size_t i = 0; i < n; i++)
 		sum += tenant->waits[i];
-	printf("waits %s %zu %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", tenant->vdev, n,
-	       n ? sum / n : 0, n ? tenant->waits[n / 2] : 0,
-	       n ? tenant->waits[n - 1 - n / 100] : 0, n ? tenant->waits[n - 1] : 0);
+	printf("waits %s %zu %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+	       tenant->vdev, n, n ? sum / n : 0, n ? tenant->waits[n / 2] : 0,
+	       n ? tenant->waits[n - 1 - n / 100] : 0, n ? tenant->waits[n - 1] : 0,
+	       tenant->longest_ns);
 }
 
 /* ---- the loop ---- */
@@ -181,10 +182,11 @@ static uint64_t number(const char *word, uint64_t scale)
 static void parse_tenant(struct tenant *t, char *words)
 {
 	enum { VDEV, CLIENTS, QUEUES, INFLIGHT, SEGMENTS, SEGMENT, THINK, SPREAD, START, TOKENS,
-	       CLAIMS, TIMEOUT, JOBS, PTX };
+	       CLAIMS, TIMEOUT, JOBS, PTX, CL, WHOLE, ENDS };
 	static char *const names[] = { "vdev", "clients", "queues", "inflight", "segments",
 				       "segment_us", "think_us", "spread", "start_ms", "tokens",
-				       "claims", "timeout_ms", "jobs", "ptx", NULL };
+				       "claims", "timeout_ms", "jobs", "ptx", "cl", "whole",
+				       "ends", NULL };
 	char *value;
 
 	*t = (struct tenant){ .nr_clients = 1, .nr_queues = 1, .inflight = 2, .segments = 1,
@@ -205,6 +207,9 @@ static void parse_tenant(struct tenant *t, char *words)
 		case TIMEOUT: t->timeout_ns = number(value, NS_PER_MS); break;
 		case JOBS: t->jobs = number(value, 1); break;
 		case PTX: t->ptx = value; break;
+		case CL: t->cl = value; break;
+		case WHOLE: t->whole = number(value, 1); break;
+		case ENDS: t->ends = number(value, 1); break;
 		default:
 			fprintf(stderr, "load: unknown: %s\n", value);
 			exit(2);

@@ -55,6 +55,10 @@ struct client {
  * @claims: what the client says they are
  * @ptx: file with the kernel "saxpy", which runs in place of a null program: a block of it is a
  *	segment, as long as the device takes for it
+ * @cl: likewise, the kernel "turn" in OpenCL C, of which a group computes for about a segment
+ * @whole: the kernel may not be cut
+ * @ends: the errno that its jobs end with, 0 for success
+ * @longest_ns: most time that one of its jobs had the slot
  * @random: state of the pauses
  * @submitted: jobs so far
  * @waits: of the jobs that ended, in ns
@@ -74,6 +78,10 @@ struct tenant {
 	uint32_t tokens;
 	uint32_t claims;
 	const char *ptx;
+	const char *cl;
+	uint64_t whole;
+	uint64_t ends;
+	uint64_t longest_ns;
 	uint64_t random;
 	uint64_t submitted;
 	struct client *clients;

@@ -6,13 +6,15 @@ Runs under User-mode Linux with time-travel=inf-cpu. The module, infinid, its wo
 clients are the real ones; only sleep lets time pass. Prints TAP, writes OUT/null.json.
 """
 import argparse
+import errno
 import json
 import os
 import random
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from world import QUANTUM_MS, MODULE, Table, Vdevs, infini, jain, load, worst_error  # noqa: E402
+from world import (  # noqa: E402
+    QUANTUM_MS, MODULE, Chip, Table, Vdevs, fill, infini, jain, load, worst_error)
 
 SECONDS = 10
 SEED = 20260101
@@ -255,6 +257,65 @@ def case_latency(table):
     """a latency vdev does not wait behind a batch one"""
     latency(table, "latency class: p99 wait of 1 ms steps", SEGMENT_MS)
     latency(table, "latency class: the same without preemption (segments of 50 ms)", 50)
+
+
+def preemption(table):
+    """Jobs of 50 ms against each other."""
+    with Vdevs(a={}, b={}):
+        run = load([("a", HOG), ("b", HOG)], SECONDS)
+    slices = min(run.got(vdev, "slices") for vdev in ("a", "b"))
+    table.at_least("jobs of 50 ms against each other: slices of each in 10 s", 1000, slices, "",
+                   f"{run.got('a', 'preemptions')} and {run.got('b', 'preemptions')} preemptions")
+
+
+def case_preemption(table):
+    """a long job is stopped between its segments"""
+    preemption(table)
+
+
+def timeout(table, name, timeout_ms=20, error=errno.ETIMEDOUT, **lie):
+    """Jobs of 50 ms that ask for less, beside one of the same weight without a timeout."""
+    late = {**HOG, "timeout_ms": timeout_ms, "ends": error, **lie}
+    with Vdevs(a={}, b={}):
+        run = load([("a", late), ("b", HOG)], SECONDS)
+        ended = infini.vdevs()["a"]["stats"]["jobs_timed_out"]
+    waits = run.wait("a")
+    table.at_most(f"{name}: most time that a job had the slot", timeout_ms + SEGMENT_MS, waits.longest,
+                  detail=f"{waits.jobs} jobs, {ended} timeouts")
+    table.at_least(f"{name}: jobs that end with ETIMEDOUT", 100, min(100 * ended / max(waits.jobs, 1), 100))
+    table.ratio(f"{name}: the other has its half", [1, 1], [run.got("a"), run.got("b")], 1,
+                min(run.backlogged(vdev) for vdev in ("a", "b")))
+
+
+def case_timeout(table):
+    """a job ends when its time is up"""
+    timeout(table, "timeout of 20 ms in jobs of 50 ms")
+
+
+def memory(table, vdevs=("a", "b")):
+    """Vdevs take all that they may have; then one may have more."""
+    limit, step = Chip.memory, 1
+    with Vdevs(f"{limit}M", **{vdev: {} for vdev in vdevs}):
+        for vdev in vdevs:
+            full(table, f"memory limit {limit} MiB of vdev {vdev}", vdev, limit, step)
+        infini.ctl("vdev", "set", vdevs[0], "--memory", f"{2 * limit}M")
+        full(table, f"memory limit raised to {2 * limit} MiB", vdevs[0], 2 * limit, step)
+
+
+def full(table, name, vdev, limit, step):
+    """Every byte of the limit can be had and not one more; the worker's own memory is among them."""
+    got, error = fill(vdev, step)
+    peak = infini.vdevs()[vdev]["stats"]["memory_peak_bytes"] / (1 << 20)
+    detail = f"{got:.0f} MiB to the client, then {error}"
+    table.at_most(f"{name}: in use at most", limit, peak, "MiB", detail)
+    table.at_least(f"{name}: refused only what is too much", limit - step, peak, "MiB")
+    if error != "ENOSPC":
+        raise infini.Trouble(f"memory was refused with {error} instead of ENOSPC")
+
+
+def case_memory(table):
+    """a memory limit holds, and all of it can be had"""
+    memory(table)
 
 
 def case_queues(table):

@@ -44,6 +44,9 @@ def warnings_row(count):
 def table(rows):
     lines = [("", "BACKEND", "PROMISE", "PROMISED", "MEASURED", "ERROR")]
     for row in rows:
+        if row["relation"] == "not promised":
+            lines.append(("-", row["backend"], row["name"], "no: " + row["detail"], "", ""))
+            continue
         if row["promised"] is None:
             lines.append(("FAIL", row["backend"], row["name"], "", row["detail"][:60], ""))
             continue
@@ -124,7 +127,8 @@ def main():
         print("\n" + "\n".join(os.path.relpath(path) for path in plot(out,
                                                                       read(out, "story.json"))))
     failed = sum(not row["pass"] for row in rows)
-    print(f"\n{len(rows) - failed} promises kept, {failed} broken; "
+    limits = sum(row["relation"] == "not promised" for row in rows)
+    print(f"\n{len(rows) - failed - limits} promises kept, {failed} broken, {limits} not given; "
           f"{os.path.relpath(out)}/report.json")
     sys.exit(0 if passed else 1)
 

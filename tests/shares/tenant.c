@@ -14,6 +14,7 @@
 #define BATCH_MAX	64
 #define PPM		1000000ULL
 #define TEXT_MAX	65536
+#define TURN_NS		2	/* a turn of turn.cl, about */
 
 /* ---- opening ---- */
 
@@ -59,6 +60,26 @@ static char *text_of(const char *path)
 	return text;
 }
 
+/* Upload @kernel; its jobs have as many groups of one thread as segments. */
+static int create_kernel(struct client *client, struct infini_kernel *kernel, const char *path,
+			 const void *const *scalars)
+{
+	const uint32_t n = (uint32_t)client->tenant->segments;
+	const struct infini_kernel_run range = { .groups = { n, 1, 1 }, .items = { 1, 1, 1 } };
+	char *text = text_of(path);
+	int err;
+
+	kernel->text = text;
+	kernel->flags = client->tenant->whole ? 0 : INFINI_KERNEL_F_CUTTABLE;
+	err = infini_kernel_create(client->fd, kernel, &client->program);
+	client->args_bytes = (uint32_t)infini_kernel_args_bytes(kernel);
+	if (client->args_bytes > sizeof(client->args))
+		die("arguments", E2BIG);
+	infini_kernel_args(kernel, &range, scalars, client->args);
+	free(text);
+	return err;
+}
+
 /* y = 0 x + y, with x and y in one buffer: blocks of one thread, which may be cut apart. */
 static int create_ptx(struct client *client)
 {
@@ -69,28 +90,43 @@ static int create_ptx(struct client *client)
 		INFINI_PARAM_SCALAR(sizeof(uint32_t)),
 		INFINI_PARAM_OFFSET,
 	};
+	struct infini_kernel kernel = {
+		.format = INFINI_FORMAT_PTX, .name = "saxpy", .params = params,
+		.nr_params = sizeof(params) / sizeof(params[0]),
+	};
 	const uint32_t n = (uint32_t)client->tenant->segments;
-	const struct infini_kernel_run range = { .groups = { n, 1, 1 }, .items = { 1, 1, 1 } };
 	const float a = 0;
 	const void *const scalars[] = { &a, &n };
-	char *text = text_of(client->tenant->ptx);
-	const struct infini_kernel kernel = {
-		.format = INFINI_FORMAT_PTX, .flags = INFINI_KERNEL_F_CUTTABLE, .name = "saxpy",
-		.text = text, .params = params, .nr_params = sizeof(params) / sizeof(params[0]),
-	};
-	int err = infini_kernel_create(client->fd, &kernel, &client->program);
 
-	client->args_bytes = (uint32_t)infini_kernel_args_bytes(&kernel);
-	if (client->args_bytes > sizeof(client->args))
-		die("arguments", E2BIG);
-	infini_kernel_args(&kernel, &range, scalars, client->args);
-	free(text);
-	return err;
+	return create_kernel(client, &kernel, client->tenant->ptx, scalars);
+}
+
+static int create_cl(struct client *client)
+{
+	static const struct infini_kernel_param params[] = {
+		INFINI_PARAM_BUFFER(0, INFINI_ACCESS_READ | INFINI_ACCESS_WRITE),
+		INFINI_PARAM_SCALAR(sizeof(uint32_t)),
+	};
+	struct infini_kernel kernel = {
+		.format = INFINI_FORMAT_OPENCL_C, .name = "turn", .params = params,
+		.nr_params = sizeof(params) / sizeof(params[0]),
+	};
+	const uint32_t turns = (uint32_t)(client->tenant->segment_ns / TURN_NS);
+	const void *const scalars[] = { &turns };
+
+	return create_kernel(client, &kernel, client->tenant->cl, scalars);
+}
+
+static int create_program(struct client *client)
+{
+	if (client->tenant->ptx)
+		return create_ptx(client);
+	return client->tenant->cl ? create_cl(client) : create_null(client);
 }
 
 static void open_program(struct client *client)
 {
-	int err = client->tenant->ptx ? create_ptx(client) : create_null(client);
+	int err = create_program(client);
 
 	if (err)
 		die("program", err);
@@ -225,11 +261,13 @@ static void job_ended(struct queue *queue, uint64_t seqno, uint64_t now)
 	uint32_t at = seqno % INFINI_TIMELINE_RECORDS;
 	const struct infini_completion *done = &queue->timeline->records[at];
 	uint64_t took = now - queue->submitted_ns[at];
+	struct tenant *tenant = queue->client->tenant;
 
-	if (done->seqno != seqno || done->status)
-		die(queue->client->tenant->vdev, done->status ? done->status : ESTALE);
-	keep_wait(queue->client->tenant,
-		  took > done->occupancy_ns ? took - done->occupancy_ns : 0);
+	if (done->seqno != seqno || done->status != -(int32_t)tenant->ends)
+		die(tenant->vdev, done->status ? done->status : ESTALE);
+	if (done->occupancy_ns > tenant->longest_ns)
+		tenant->longest_ns = done->occupancy_ns;
+	keep_wait(tenant, took > done->occupancy_ns ? took - done->occupancy_ns : 0);
 }
 
 static void queue_look(struct queue *queue, uint64_t now)
@@ -274,7 +312,7 @@ uint64_t tenant_work_ns(const struct tenant *tenant)
 {
 	uint64_t segments = 0;
 
-	for (uint64_t i = 0; i < tenant->nr_clients && !tenant->ptx; i++)
+	for (uint64_t i = 0; i < tenant->nr_clients && !tenant->ptx && !tenant->cl; i++)
 		segments += *(volatile const uint64_t *)tenant->clients[i].work;
 	return segments * tenant->segment_ns;
 }

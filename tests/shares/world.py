@@ -11,14 +11,16 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import infini  # noqa: E402  pylint: disable=wrong-import-position
 
 LOAD = os.path.join(infini.TREE, "build/shares/load")
+FILL = os.path.join(infini.TREE, "build/e2e/fill")
 MODULE = os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko")
 QUANTUM_MS = 2.0
 
 
 class Chip:
-    """What the load runs on: a device, and what every tenant is told besides its own words."""
+    """What the load runs on: a device, what every tenant is told besides its own words, and the smallest
+    memory limit that rows give a vdev, in MiB."""
 
-    device, words = "null0", {}
+    device, words, memory = "null0", {}, 32
 
 
 class Sample:
@@ -32,11 +34,13 @@ class Sample:
 
 
 class Waits:
-    """Of the jobs of one tenant, from submission to the end less the time in the slot; in ms."""
+    """Of the jobs of one tenant, from submission to the end less the time in the slot; in ms.
+    @longest: most time in the slot."""
 
     def __init__(self, words):
         self.jobs = int(words[0])
-        self.mean, self.p50, self.p99, self.most = (int(word) / 1e6 for word in words[1:])
+        self.mean, self.p50, self.p99, self.most, self.longest = (
+            int(word) / 1e6 for word in words[1:])
 
 
 class Run:
@@ -85,6 +89,16 @@ def load(tenants, seconds, sample_ms=None, commands=()):
     if done.returncode:
         raise infini.Trouble(f"the load ended with {done.returncode}: {done.stderr.strip()}")
     return Run(done.stdout)
+
+
+def fill(vdev, step_mib=1):
+    """Takes the vdev's memory until that is refused: MiB that it got, and the errno of the refusal."""
+    done = subprocess.run([FILL, str(step_mib << 20)], env=infini.tenant(vdev), check=False, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode:
+        raise infini.Trouble(f"fill ended with {done.returncode}: {done.stderr.strip()}")
+    got, error = done.stdout.split()
+    return int(got) / (1 << 20), error
 
 
 class Vdevs:
@@ -169,8 +183,15 @@ class Table:
                  measured >= promised, detail)
 
     def at_most(self, name, promised, measured, unit="ms", detail=""):
-        self.add(name, promised, measured, "<=", unit, max(0.0, 100 * (measured / promised - 1)),
-                 measured <= promised, detail)
+        over = 100 * (measured / promised - 1) if promised else 100.0 * measured
+        self.add(name, promised, measured, "<=", unit, max(0.0, over), measured <= promised, detail)
+
+    def limit(self, name, reason):
+        """What the level of the device does not promise, and why."""
+        self.rows.append({"name": name, "backend": self.backend, "relation": "not promised",
+                          "unit": "", "promised": None, "measured": None, "error_pct": None,
+                          "pass": True, "detail": reason})
+        print(f"ok {len(self.rows)} - {self.backend}: {name}: not promised here: {reason}", flush=True)
 
     def trouble(self, name, error):
         """A row that could not be measured."""
