@@ -55,6 +55,8 @@ int infini_client_create(struct infini_vdev *vdev, struct infini_client **out)
 	err = infini_client_refusal_locked(vdev);
 	if (err) {
 		mutex_unlock(&vdev->lock);
+		if (err == -EACCES)
+			infini_refused("opening vdev", vdev->name);
 		goto err_inode;
 	}
 	client->vdev = infini_vdev_get(vdev);

@@ -308,8 +308,10 @@ int infini_device_register_ioctl(struct infini_ucmd *ucmd)
 	struct file *file;
 	int fd, err;
 
-	if (!capable(CAP_SYS_ADMIN))
+	if (!capable(CAP_SYS_ADMIN)) {
+		infini_refused("registering a device", NULL);
 		return -EPERM;
+	}
 	err = infini_device_check(cmd);
 	if (err)
 		return err;

@@ -624,6 +624,14 @@ static bool infini_executor_is_mine(struct infini_executor *executor)
 	return READ_ONCE(executor->tgid) == task_tgid(current);
 }
 
+static bool infini_executor_refuses(struct infini_executor *executor)
+{
+	if (infini_executor_is_mine(executor))
+		return false;
+	infini_refused("the executor of vdev", executor->vdev->name);
+	return true;
+}
+
 static int infini_executor_exchange(struct infini_ucmd *ucmd)
 {
 	struct infini_executor *executor = ucmd->file->private_data;
@@ -631,7 +639,7 @@ static int infini_executor_exchange(struct infini_ucmd *ucmd)
 	struct infini_exchange *cmd = ucmd->cmd;
 	int err;
 
-	if (!infini_executor_is_mine(executor))
+	if (infini_executor_refuses(executor))
 		return -EPERM;
 	err = infini_exchange_check(executor, cmd);
 	if (err)
@@ -703,7 +711,7 @@ static int infini_executor_end_reason(struct infini_ucmd *ucmd)
 	struct infini_end_reason *cmd = ucmd->cmd;
 	int err;
 
-	if (!infini_executor_is_mine(executor))
+	if (infini_executor_refuses(executor))
 		return -EPERM;
 	err = infini_end_reason_check(cmd);
 	if (err)
@@ -760,7 +768,7 @@ static int infini_executor_mmap(struct file *file, struct vm_area_struct *vma)
 	struct infini_executor *executor = file->private_data;
 	u64 bytes = vma->vm_end - vma->vm_start;
 
-	if (!infini_executor_is_mine(executor))
+	if (infini_executor_refuses(executor))
 		return -EPERM;
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
@@ -815,7 +823,7 @@ static int infini_executor_query(struct infini_ucmd *ucmd)
 
 static int infini_executor_program_read(struct infini_ucmd *ucmd)
 {
-	if (!infini_executor_is_mine(ucmd->file->private_data))
+	if (infini_executor_refuses(ucmd->file->private_data))
 		return -EPERM;
 	return infini_program_read_ioctl(ucmd);
 }

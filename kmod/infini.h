@@ -529,6 +529,9 @@ void infini_node_destroy(struct infini_vdev *vdev);
 int infini_copy_array(void *to, u64 from, u32 stride, size_t size, u32 index);
 int infini_copy_array_back(u64 to, u32 stride, const void *from, size_t size, u32 index);
 
+/* refusal.c: the log of who was refused what is not his */
+void infini_refused(const char *what, const char *name);
+
 /* file.c: files and inodes of our own */
 int infini_fs_init(void);
 void infini_fs_exit(void);

@@ -39,6 +39,7 @@ static int infini_netlink_allowed(struct sk_buff *skb, struct netlink_ext_ack *e
 {
 	if (netlink_capable(skb, CAP_SYS_ADMIN))
 		return 0;
+	infini_refused("administration", NULL);
 	NL_SET_ERR_MSG(extack, "needs CAP_SYS_ADMIN in the initial user namespace");
 	return -EPERM;
 }
