@@ -61,7 +61,7 @@ LAYERS = [
      ["tests/e2e/check-pool"], 1200),
     ("flood", "a client that asks for all it can get and waits for nothing, User-mode Linux",
      ["tests/e2e/check-flood"], 900),
-    ("attacks", "from inside a worker that was taken over, User-mode Linux",
+    ("attacks", "twenty attacks of tenants, and from inside workers, User-mode Linux",
      ["tests/e2e/check-attacks"], 900),
     ("vulkan", "a Vulkan device without memory for one vdev, User-mode Linux",
      ["tests/e2e/check-vulkan"], 900),

@@ -156,15 +156,32 @@ def house():
     return bad
 
 
-def recovery():
-    """docs/recovery.md names tests that there are."""
-    path = "docs/recovery.md"
+def tests_of(path):
+    """Tests that @path names as `FILE`: "NAME" are there."""
     named = re.findall(r'`(tests/[^`]+)`: "([^"]+)"', read(path))
     bad = [f"{path}: no test \"{name}\" in {file}" for file, name in named
            if not os.path.exists(os.path.join(TREE, file)) or
            name not in re.sub(r'"\s*"|\s*\n\s*', lambda m: " " if "\n" in m[0] and '"' not in m[0] else "",
                               read(file))]
     return bad if named else [f"{path}: names no test"]
+
+
+def security():
+    """docs/security.md names tests and files that are there, and has twenty attacks, those of the test."""
+    path, test = "docs/security.md", "tests/e2e/attacks.py"
+    text = read(path)
+    bad = tests_of(path)
+    bad += [f"{path}: no {file}" for file in re.findall(r"`((?:daemon|kmod)/[\w./]+)`", text)
+            if not os.path.exists(os.path.join(TREE, file))]
+    bad += [f"{path}: {function}() is not in {file}"
+            for function, file in re.findall(r"`(\w+)\(\)` in `([\w./]+)`", text)
+            if f"{function}(" not in read(file)]
+    rows = [int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
+    cases = re.findall(r'^def case_\w+\(\w+\):\n    """((\d+): .*)"""', read(test), re.MULTILINE)
+    if rows != list(range(1, 21)) or [int(number) for _, number in cases] != rows:
+        bad.append(f"{path}: attacks {rows}, and in {test} {[number for _, number in cases]}")
+    bad += [f"{path}: does not name \"{name}\" of {test}" for name, _ in cases if f'"{name}"' not in text]
+    return bad
 
 
 RULES = [
@@ -178,7 +195,8 @@ RULES = [
     ("what the netlink specification generates is up to date", generated),
     ("every shell script parses", shell),
     ("docs/house.md names what there is", house),
-    ("docs/recovery.md names tests that there are", recovery),
+    ("docs/recovery.md names tests that there are", lambda: tests_of("docs/recovery.md")),
+    ("docs/security.md names what there is, twenty attacks", security),
 ]
 
 
