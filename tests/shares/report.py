@@ -45,7 +45,7 @@ def table(rows):
     lines = [("", "BACKEND", "PROMISE", "PROMISED", "MEASURED", "ERROR")]
     for row in rows:
         if row["relation"] == "not promised":
-            lines.append(("-", row["backend"], row["name"], "no: " + row["detail"], "", ""))
+            lines.append(("-", row["backend"], row["name"], "not promised", "", ""))
             continue
         if row["promised"] is None:
             lines.append(("FAIL", row["backend"], row["name"], "", row["detail"][:60], ""))
@@ -55,8 +55,10 @@ def table(rows):
                       bound + words_of(row["promised"], row["unit"]),
                       words_of(row["measured"], row["unit"]), f"{row['error_pct']:.2f} %"))
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join("  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip()
-                     for line in lines)
+    reasons = [f"{row['backend']}: {row['name']}: not promised: {row['detail']}" for row in rows
+               if row["relation"] == "not promised"]
+    return "\n".join(["  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip()
+                      for line in lines] + reasons)
 
 
 # ---- the plot ----
