@@ -43,11 +43,11 @@ ON_VDEV = ("-ngl", "99", "-dev", "INFINI0")
 PLAIN = ("-dev", "none")
 
 
-def whole_text(command, env=None):
+def whole_text(command, env=None, seconds=240):
     """What llama-completion says. 0.7.0 may exit before its log thread has printed the last words,
     on any device: then its statistics are missing, which come after them."""
     for _ in range(20):
-        status, text, err = run(command, env)
+        status, text, err = run(command, env, seconds)
         check(not status, f"exit status {status}: {err[-300:]}")
         if "common_perf_print" in err:
             return text
