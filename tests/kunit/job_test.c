@@ -108,6 +108,37 @@ static void executor_dies(struct kunit *test)
 	expect_states(test, queue, "iidd");
 }
 
+/*
+ * An answer for a job of an executor that died: nothing comes of it, neither by its file, which is
+ * revoked, nor by that of the executor after it, which was never given that dispatch.
+ */
+static void late_answer(struct kunit *test)
+{
+	struct world *world = test->priv;
+	struct world_executor *executor = &world->executor;
+	struct infini_job job = { .op = INFINI_OP_NOP };
+	u32 handle = world_queue(test, world->client_file, 4);
+
+	world_attach(test, world->vdev, 2, executor);
+	submit(test, handle, 2);
+	KUNIT_ASSERT_EQ(test, world_exchange(test, executor, NULL, 0, 8), 0);
+	KUNIT_ASSERT_EQ(test, executor->nr, 2);
+	infini_executor_revoke(executor->executor);
+	KUNIT_EXPECT_EQ(test, world_done(test, executor, 1, 0), -ENODEV);
+	KUNIT_EXPECT_EQ(test, world_status(world->client_file, handle, 1), -EOWNERDEAD);
+	world_detach(executor);
+	world_attach(test, world->vdev, 2, executor);
+	KUNIT_EXPECT_EQ(test, executor->executor->generation, 2);
+	KUNIT_EXPECT_EQ(test, world_done(test, executor, 2, 0), -ESTALE);
+	KUNIT_ASSERT_EQ(test, world_submit(world->client_file, handle, &job, 1, NULL), 0);
+	KUNIT_ASSERT_EQ(test, world_exchange(test, executor, NULL, 0, 8), 0);
+	KUNIT_EXPECT_EQ(test, world_done(test, executor, 2, 0), -ESTALE);
+	KUNIT_EXPECT_EQ(test, world_status(world->client_file, handle, 3), -EINPROGRESS);
+	KUNIT_ASSERT_EQ(test, world_done(test, executor, 1, 0), 0);
+	KUNIT_EXPECT_EQ(test, world_status(world->client_file, handle, 3), 0);
+	KUNIT_EXPECT_EQ(test, world->vdev->count.jobs_completed, 1);
+}
+
 /* A destroyed queue: what waits ends now, what runs ends with the executor's answer. */
 static void queue_destroyed(struct kunit *test)
 {
@@ -299,6 +330,7 @@ static struct kunit_case job_cases[] = {
 	KUNIT_CASE(slots_are_reused),
 	KUNIT_CASE(window_and_order),
 	KUNIT_CASE(executor_dies),
+	KUNIT_CASE(late_answer),
 	KUNIT_CASE(queue_destroyed),
 	KUNIT_CASE(client_closes),
 	KUNIT_CASE(wakeups),
