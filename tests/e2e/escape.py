@@ -11,6 +11,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
@@ -34,13 +35,22 @@ class Machine:
     """infinid with the rogue backends, another vdev with a secret, and the remote machine."""
 
     def __init__(self, out):
-        self.servers = [socket.create_server(("127.0.0.1", port), backlog=64) for port in PORTS]
+        self.connections = []
+        for port in PORTS:
+            threading.Thread(target=self.serve, daemon=True,
+                             args=[socket.create_server(("127.0.0.1", port))]).start()
         infini.BACKENDS = os.path.join(infini.TREE, "build/e2e/rogue")
         self.daemon = infini.Daemon(out, ["rogue-cpu", "rogue-gpu", "rogue-compiler", "far"], CONFIG,
                                     GENERAL)
         if os.path.exists(self.daemon.log):
             os.unlink(self.daemon.log)
         self.told = 0           # workers killed for a system call, so far
+
+    def serve(self, server):
+        """Whoever comes, workers and infinid's looks whether the machine is there."""
+        while True:
+            connection, _ = server.accept()
+            self.connections = self.connections[-64:] + [connection]
 
     def log(self):
         with open(self.daemon.log, encoding="utf-8", errors="replace") as file:
