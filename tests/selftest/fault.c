@@ -378,6 +378,13 @@ static void prepare_attached(void)
 	mapped = NULL;
 }
 
+static int try_end_reason(void)
+{
+	struct infini_end_reason arg = { .size = sizeof(arg), .reason = "a test" };
+
+	return test_ioctl(other.executor, INFINI_IOC_END_REASON, &arg);
+}
+
 static int try_yield_map(void)
 {
 	return infini_yield_map(other.executor, map_offset, (const uint64_t **)&mapped);
@@ -567,6 +574,8 @@ static const struct {
 	{ .name = "EXCHANGE", .run = try_exchange, .prepare = prepare_job, .undo = undo_job },
 	{ .name = "PROGRAM_READ", .run = try_program_read,
 	  .prepare = prepare_taken, .undo = undo_job },
+	{ .name = "END_REASON", .run = try_end_reason, .prepare = prepare_attached,
+	  .undo = undo_executor },
 	{ .name = "mmap, yield word", .run = try_yield_map,
 	  .prepare = prepare_attached, .undo = undo_yield_map },
 	{ .name = "mmap, executor's", .run = try_executor_map,
