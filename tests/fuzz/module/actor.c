@@ -279,6 +279,15 @@ int call_ioctl_right(enum call call, int fd, unsigned long nr, void *arg, size_t
 	return CALL(call, ioctl(fd, nr, arg));
 }
 
+void end_reason(int fd)
+{
+	struct infini_end_reason arg = { .reason = "it is a fuzzer's" };
+
+	if (one_in(8))
+		arg.reason[random_below(sizeof(arg.reason))] = random_u64();
+	call_ioctl(CALL_END_REASON, fd, INFINI_IOC_END_REASON, &arg, sizeof(arg));
+}
+
 /* ---- memory ---- */
 
 void touch(uint8_t *at, size_t bytes, bool write)

@@ -31,6 +31,7 @@ enum call {
 	CALL_BUFFER_CREATE, CALL_BUFFER_DESTROY, CALL_PROGRAM_CREATE, CALL_PROGRAM_DESTROY,
 	CALL_SUBMIT, CALL_WAIT,
 	CALL_EXECUTOR_CREATE, CALL_EXECUTOR_ATTACH, CALL_EXCHANGE, CALL_PROGRAM_READ,
+	CALL_END_REASON,
 	CALL_NODE_OPEN, CALL_CLOSE, CALL_READ, CALL_POLL, CALL_FDINFO,
 	CALL_MMAP_BUFFER, CALL_MMAP_TIMELINE, CALL_MMAP_WORD, CALL_MMAP_EXECUTOR,
 	CALL_MUNMAP, CALL_MPROTECT, CALL_MREMAP, CALL_TOUCH, CALL_FORK, CALL_SEND_FD, CALL_RECV_FD,
@@ -146,6 +147,8 @@ void send_fd(int fd);
 int receive_fd(void);
 
 /* Processes; they end when shared->stop is set. */
+/* Why @fd, a device's or an executor's, is about to be closed. */
+void end_reason(int fd);
 void client_run(unsigned int index, unsigned int turn);
 void owner_run(unsigned int turn);
 void admin_run(unsigned int turn);

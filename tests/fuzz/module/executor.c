@@ -17,7 +17,7 @@
 #include "actor.h"
 
 #define WINDOW	16
-#define ARENA	(4 << 20)
+#define ARENA	(2 << 20)
 
 static int file;
 static unsigned int vdev_index, run_turn;
@@ -107,6 +107,7 @@ static void read_program(const struct infini_dispatch *dispatch)
 		.data = (uintptr_t)data,
 	};
 
+	memset(data, 0, sizeof(data));
 	if (one_in(8))
 		arg.offset = random_odd();
 	call_ioctl(CALL_PROGRAM_READ, file, INFINI_IOC_PROGRAM_READ, &arg, sizeof(arg));
@@ -118,7 +119,7 @@ static void look_at(const struct hands *hands, const struct infini_dispatch *dis
 		(const void *)(hands->payload + dispatch->bindings);
 	uint32_t i;
 
-	if (dispatch->bindings > ARENA / 2 || dispatch->nr_bindings > 64) {
+	if (dispatch->bindings > payload_bytes || dispatch->nr_bindings > 64) {
 		promise_broken("a dispatch has %u bindings at %llu", dispatch->nr_bindings,
 			       (unsigned long long)dispatch->bindings);
 		return;
@@ -250,12 +251,18 @@ static void serve(unsigned int thread)
 	actor_begin(ACTOR_EXECUTOR(vdev_index) + thread, run_turn);
 	if (!hands)
 		_exit(1);
-	hands->payload = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			      -1, 0);
+	/*
+	 * Populated, as all that only the kernel writes to is touched before: User-mode Linux falls
+	 * over a page that it could not allocate for a copy.
+	 */
+	hands->payload = mmap(NULL, ARENA, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (hands->payload == MAP_FAILED || (!thread && !attach()))
 		_exit(1);
 	while (!shared->stop) {
 		exchange(hands);
+		if (one_in(64))
+			end_reason(file);
 		if (one_in(4096))
 			send_fd(file);
 		if (one_in(4096))

@@ -61,6 +61,8 @@ static void device_register(unsigned int index)
 
 static void device_close(unsigned int index)
 {
+	if (devices[index] > 0 && one_in(2))
+		end_reason(devices[index]);
 	if (devices[index] > 0)
 		CALL(CALL_CLOSE, close(devices[index]));
 	devices[index] = 0;
@@ -141,7 +143,8 @@ void owner_run(unsigned int turn)
 		executor_kill();
 		if (one_in(1024))
 			device_close(random_below(DEVICES));
-		if (one_in(256))
+		/* Whoever gets a device keeps it online, and the next owner out. */
+		if (one_in(4096))
 			send_fd(one_in(2) ? control : devices[random_below(DEVICES)]);
 		nanosleep(&pause, NULL);
 	}
