@@ -13,6 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import every_operator  # noqa: E402  pylint: disable=wrong-import-position
 import guest  # noqa: E402  pylint: disable=wrong-import-position
 import infini  # noqa: E402  pylint: disable=wrong-import-position
 from tap import Skip, Tap  # noqa: E402  pylint: disable=wrong-import-position
@@ -47,6 +48,11 @@ OPERATORS_VULKAN = [
     ("ROPE", "type=f32,ne_a=\\[128,32,2,1\\],n_dims=128,mode=(0|2),n_ctx=512"),
     ("RMS_NORM", "ne=\\[64,5,4,3\\],(v=0,)?eps=0.000001"),
 ]
+
+
+# One case of each, beside those.
+ONCE_VULKAN = ("MUL_MAT", "MUL_MAT_ID", "FLASH_ATTN_EXT", "SOFT_MAX", "NORM", "CPY", "CONT", "CONCAT", "SWIGLU",
+               "SILU", "GELU", "ARGSORT", "SUM_ROWS", "IM2COL")
 
 
 def long_text(more, environment=None):
@@ -161,8 +167,9 @@ def case_vulkan(world):
 
 def case_operators_vulkan(world):
     """test-backend-ops on a Vulkan device: cases that the vdev claims pass"""
-    with vulkan_vdev(world):
+    with vulkan_vdev(world) as out:
         operators(world, "v", OPERATORS_VULKAN)
+        every_operator.check(out, "v", "Vulkan0", ONCE_VULKAN)
 
 
 def main():

@@ -13,6 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import every_operator  # noqa: E402  pylint: disable=wrong-import-position
 import guest  # noqa: E402  pylint: disable=wrong-import-position
 import infini  # noqa: E402  pylint: disable=wrong-import-position
 import native  # noqa: E402  pylint: disable=wrong-import-position
@@ -134,8 +135,9 @@ def case_remote_text(_):
 
 
 def case_remote_operators(pool):
-    """test-backend-ops on the remote vdev: every case that it claims passes"""
+    """test-backend-ops on the remote vdev: every case that it claims passes, and a case of every operator"""
     native.operators(pool, "r", OPERATORS)
+    every_operator.check(pool.out, "r", "CPU")
 
 
 def case_remote_two(_):
