@@ -251,8 +251,8 @@ static const struct {
 	void (*step)(void);
 	unsigned int weight;
 } steps[] = {
-	{ do_new, 8 }, { do_set, 20 }, { do_del, 1 }, { do_get, 4 }, { do_list, 2 },
-	{ do_device_get, 2 }, { do_device_list, 1 }, { do_stray, 2 }, { do_event, 4 },
+	{ do_new, 8 }, { do_set, 20 }, { do_del, 3 }, { do_get, 4 }, { do_list, 2 },
+	{ do_device_get, 2 }, { do_device_list, 3 }, { do_stray, 2 }, { do_event, 4 },
 	{ do_look, 3 },
 };
 

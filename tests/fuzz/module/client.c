@@ -790,8 +790,8 @@ static const struct {
 	{ do_buffer_create, 14, false }, { do_buffer_destroy, 6, false },
 	{ do_program_create, 8, false }, { do_program_destroy, 4, false }, { do_read, 6, false },
 	{ do_mmap, 8, false }, { do_mmap_timeline, 6, false }, { do_touch, 8, false },
-	{ do_munmap, 8, false }, { do_mprotect, 3, false }, { do_mremap, 2, false },
-	{ do_mail, 2, false }, { do_stray, 3, false }, { do_fdinfo, 2, false },
+	{ do_munmap, 8, false }, { do_mprotect, 3, false }, { do_mremap, 4, false },
+	{ do_mail, 2, false }, { do_stray, 3, false }, { do_fdinfo, 3, false },
 	{ do_promise, 2, false }, { do_signal, 2, true }, { do_fork, 1, true },
 };
 
