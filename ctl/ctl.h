@@ -101,7 +101,10 @@ struct infini_vdevs {
 	size_t nr;
 };
 
-/* Everything there is, by id; the caller frees the array. 0 or an exit status. */
+/* Everything there is, by id; the caller frees the array. 0 or -errno. */
+int infini_devices_list(struct infini_ctl *ctl, struct infini_devices *devices);
+int infini_vdevs_list(struct infini_ctl *ctl, struct infini_vdevs *vdevs);
+/* The same; 0 or an exit status. */
 int infini_devices_load(struct infini_ctl *ctl, struct infini_devices *devices);
 int infini_vdevs_load(struct infini_ctl *ctl, struct infini_vdevs *vdevs);
 /* In place of an empty table, to people. */
@@ -112,8 +115,8 @@ int infini_key_parse(struct infini_ctl *ctl, const char *noun, const char *word,
 int infini_device_lookup(struct infini_ctl *ctl, const char *word,
 			 struct infini_admin_device *device);
 int infini_vdev_lookup(struct infini_ctl *ctl, const char *word, struct infini_admin_vdev *vdev);
-/* infinid, which locks its file in @run_dir as long as it lives; 0 when it does not. */
-pid_t infini_daemon_pid(const char *run_dir);
+/* infinid locks its file in @run_dir as long as it lives; *@pid is 0 in another pid namespace. */
+bool infini_daemon_runs(const char *run_dir, pid_t *pid);
 /* There is no such thing: say so and name what comes near. */
 int infini_fail_unknown_device(struct infini_ctl *ctl, const char *word);
 int infini_fail_unknown_vdev(struct infini_ctl *ctl, const char *word);

@@ -133,11 +133,44 @@ static void look_landlock(const struct infini_patient *patient, struct infini_fi
 		say(finding, INFINI_HEALTH_OK, "", "Landlock is on");
 }
 
+/* Where infinid, as process @pid, has the groups of its workers: see daemon/worker_cgroup.h. */
+static bool workers_have_groups(const struct infini_patient *patient, pid_t pid)
+{
+	char path[64], own[PATH_MAX], base[PATH_MAX + 64], controllers[256], *last;
+
+	snprintf(path, sizeof(path), "/proc/%ld/cgroup", (long)pid);
+	first_line(patient, path, own, sizeof(own));
+	if (strncmp(own, "0::/", 4))
+		return false;
+	last = strrchr(own, '/');
+	if (!strcmp(last, "/supervisor"))
+		*last = '\0';
+	else if (!strcmp(own, "0::/"))
+		strcpy(last, "/infinid");
+	else
+		return false;
+	snprintf(base, sizeof(base), "/sys/fs/cgroup%s/cgroup.subtree_control", own + 3);
+	first_line(patient, base, controllers, sizeof(controllers));
+	return has_word(controllers, "memory", " ");
+}
+
+static pid_t daemon_pid(const struct infini_patient *patient, bool *runs)
+{
+	char dir[PATH_MAX];
+	pid_t pid;
+
+	snprintf(dir, sizeof(dir), "%s%s", patient->root, patient->run_dir);
+	*runs = infini_daemon_runs(dir, &pid);
+	return pid;
+}
+
 static void look_cgroups(const struct infini_patient *patient, struct infini_finding *finding)
 {
 	static const char advice[] =
 		"infinictl run, --cgroup and limits of workers need the unified hierarchy at /sys/fs/cgroup";
 	char controllers[256];
+	bool runs;
+	pid_t pid = daemon_pid(patient, &runs);
 
 	first_line(patient, "/sys/fs/cgroup/cgroup.controllers", controllers, sizeof(controllers));
 	if (!is_there(patient, "/sys/fs/cgroup/cgroup.controllers", NULL))
@@ -145,6 +178,10 @@ static void look_cgroups(const struct infini_patient *patient, struct infini_fin
 	else if (!has_word(controllers, "memory", " "))
 		say(finding, INFINI_HEALTH_WARNING, "boot without cgroup_disable=memory",
 		    "v2, without the memory controller");
+	else if (pid && !workers_have_groups(patient, pid))
+		say(finding, INFINI_HEALTH_WARNING,
+		    "infinid.conf(5), worker_memory: infinid's unit needs Delegate=yes and DelegateSubgroup=supervisor, which systemd has since 254",
+		    "v2, with memory; infinid's workers have none of their own");
 	else
 		say(finding, INFINI_HEALTH_OK, "", "v2, with memory");
 }
@@ -157,6 +194,9 @@ static void look_permissions(const struct infini_patient *patient, struct infini
 		say(finding, INFINI_HEALTH_WARNING,
 		    "vdevs are made and listed by root: run infinictl doctor as root for the rest",
 		    "user %u may not ask the module", geteuid());
+	else if (patient->connect_err && patient->connect_err != -ENOENT)
+		say(finding, INFINI_HEALTH_WRONG, "look again; the kernel's log may say more",
+		    "the module does not answer: %s", strerror(-patient->connect_err));
 	else if (!getgrnam("infini"))
 		say(finding, INFINI_HEALTH_WARNING, "systemd-sysusers, or groupadd --system infini",
 		    "there is no group \"infini\" to give vdevs to");
@@ -166,17 +206,17 @@ static void look_permissions(const struct infini_patient *patient, struct infini
 
 static void look_daemon(const struct infini_patient *patient, struct infini_finding *finding)
 {
-	char dir[PATH_MAX];
-	pid_t pid;
+	bool runs;
+	pid_t pid = daemon_pid(patient, &runs);
 
-	snprintf(dir, sizeof(dir), "%s%s", patient->root, patient->run_dir);
-	pid = infini_daemon_pid(dir);
-	if (pid)
-		say(finding, INFINI_HEALTH_OK, "", "process %ld", (long)pid);
-	else
+	if (!runs)
 		say(finding, INFINI_HEALTH_WRONG,
 		    "systemctl start infinid; why it ended: journalctl -u infinid. --run-dir says where it keeps its files",
 		    "infinid does not run, by %s/infinid.pid", patient->run_dir);
+	else if (pid)
+		say(finding, INFINI_HEALTH_OK, "", "process %ld", (long)pid);
+	else
+		say(finding, INFINI_HEALTH_OK, "", "runs, in another pid namespace");
 }
 
 static void look_devices(const struct infini_patient *patient, struct infini_finding *finding)

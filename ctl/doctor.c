@@ -15,10 +15,10 @@ static const char *const health_words[] = {
 static void ask(struct infini_ctl *ctl, struct infini_patient *patient)
 {
 	patient->connect_err = infini_admin_open(&ctl->admin);
-	if (patient->connect_err)
-		return;
-	if (infini_devices_load(ctl, &patient->devices) || infini_vdevs_load(ctl, &patient->vdevs))
-		patient->connect_err = -1;
+	if (!patient->connect_err)
+		patient->connect_err = infini_devices_list(ctl, &patient->devices);
+	if (!patient->connect_err)
+		patient->connect_err = infini_vdevs_list(ctl, &patient->vdevs);
 }
 
 static int print_json(struct infini_ctl *ctl, const struct infini_finding *findings)

@@ -9,14 +9,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* It locks the file beside its inventory as long as it lives. */
-static bool infini_daemon_runs(const char *path)
+/* Its inventory stands in its folder. */
+static bool infini_writer_runs(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char dir[PATH_MAX];
+	pid_t pid;
 
 	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-	return infini_daemon_pid(dir);
+	return infini_daemon_runs(dir, &pid);
 }
 
 static struct json_object *infini_member(struct json_object *object, const char *key, enum json_type type)
@@ -33,7 +34,7 @@ void infini_hardware_load(struct infini_hardware *hardware, const char *path)
 	*hardware = (struct infini_hardware){
 		.path = path,
 		.file = access(path, R_OK) ? NULL : json_object_from_file(path),
-		.running = infini_daemon_runs(path),
+		.running = infini_writer_runs(path),
 	};
 	if (!hardware->file)
 		return;

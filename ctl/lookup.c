@@ -24,7 +24,7 @@ static int infini_device_add(const struct infini_admin_device *device, void *arg
 	return 0;
 }
 
-int infini_devices_load(struct infini_ctl *ctl, struct infini_devices *devices)
+int infini_devices_list(struct infini_ctl *ctl, struct infini_devices *devices)
 {
 	int err;
 
@@ -34,7 +34,14 @@ int infini_devices_load(struct infini_ctl *ctl, struct infini_devices *devices)
 		return 0;
 	free(devices->device);
 	*devices = (struct infini_devices){ 0 };
-	return infini_fail_request(ctl, err, "listing devices");
+	return err;
+}
+
+int infini_devices_load(struct infini_ctl *ctl, struct infini_devices *devices)
+{
+	int err = infini_devices_list(ctl, devices);
+
+	return err ? infini_fail_request(ctl, err, "listing devices") : 0;
 }
 
 static int infini_vdev_add(const struct infini_admin_vdev *vdev, void *arg)
@@ -49,7 +56,7 @@ static int infini_vdev_add(const struct infini_admin_vdev *vdev, void *arg)
 	return 0;
 }
 
-int infini_vdevs_load(struct infini_ctl *ctl, struct infini_vdevs *vdevs)
+int infini_vdevs_list(struct infini_ctl *ctl, struct infini_vdevs *vdevs)
 {
 	int err;
 
@@ -59,7 +66,14 @@ int infini_vdevs_load(struct infini_ctl *ctl, struct infini_vdevs *vdevs)
 		return 0;
 	free(vdevs->vdev);
 	*vdevs = (struct infini_vdevs){ 0 };
-	return infini_fail_request(ctl, err, "listing vdevs");
+	return err;
+}
+
+int infini_vdevs_load(struct infini_ctl *ctl, struct infini_vdevs *vdevs)
+{
+	int err = infini_vdevs_list(ctl, vdevs);
+
+	return err ? infini_fail_request(ctl, err, "listing vdevs") : 0;
 }
 
 void infini_vdevs_none_print(void)
@@ -201,17 +215,21 @@ int infini_vdev_lookup(struct infini_ctl *ctl, const char *word, struct infini_a
 	return err ? infini_fail_request(ctl, err, "vdev \"%s\"", word) : 0;
 }
 
-pid_t infini_daemon_pid(const char *run_dir)
+bool infini_daemon_runs(const char *run_dir, pid_t *pid)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char path[PATH_MAX];
 	int fd, ret;
 
+	*pid = 0;
 	snprintf(path, sizeof(path), "%s/infinid.pid", run_dir);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return 0;
+		return false;
 	ret = fcntl(fd, F_GETLK, &lock);
 	close(fd);
-	return !ret && lock.l_type != F_UNLCK ? lock.l_pid : 0;
+	if (ret || lock.l_type == F_UNLCK)
+		return false;
+	*pid = lock.l_pid;
+	return true;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* infinictl doctor: every finding that there can be, in folders that stand for machines. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -118,9 +120,45 @@ static void no_memory_controller(void)
 	put("/sys/fs/cgroup/cgroup.controllers", "cpuset cpu io hugetlb pids\n");
 }
 
+/* This process stands for infinid: it is looked for in the pid file of a parent. */
+static void group_of_daemon(const char *group, const char *controllers)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%ld/cgroup", (long)getppid());
+	put(path, group);
+	put("/sys/fs/cgroup/system.slice/infinid.service/cgroup.subtree_control", controllers);
+	put("/sys/fs/cgroup/infinid/cgroup.subtree_control", controllers);
+}
+
+static void delegated(void)
+{
+	group_of_daemon("0::/system.slice/infinid.service/supervisor\n", "memory pids\n");
+}
+
+static void at_the_root(void)
+{
+	group_of_daemon("0::/\n", "memory pids\n");
+}
+
+static void not_delegated(void)
+{
+	group_of_daemon("0::/system.slice/infinid.service\n", "memory pids\n");
+}
+
+static void delegated_half(void)
+{
+	group_of_daemon("0::/system.slice/infinid.service/supervisor\n", "pids\n");
+}
+
 static void not_root(void)
 {
 	fake.open_err = -EPERM;
+}
+
+static void no_answer(void)
+{
+	fake.open_err = -ENOMEM;
 }
 
 static void no_devices(void)
@@ -153,34 +191,42 @@ static const struct row {
 	const char *check;
 	enum infini_health health;
 	const char *found;
+	bool daemon;
 } rows[] = {
-	{ "a kernel of today", nothing, "kernel", INFINI_HEALTH_OK, "6.12.95" },
-	{ "an old kernel", kernel_old, "kernel", INFINI_HEALTH_WRONG, "5.15.0-91-generic is too old" },
-	{ "a kernel of tomorrow", kernel_new, "kernel", INFINI_HEALTH_WARNING, "newer" },
-	{ "no proc", kernel_unreadable, "kernel", INFINI_HEALTH_WRONG, "cannot be read" },
-	{ "the module", nothing, "module", INFINI_HEALTH_OK, "loaded" },
-	{ "no module", no_module, "module", INFINI_HEALTH_WRONG, "not loaded" },
-	{ "no node", no_node, "module", INFINI_HEALTH_WRONG, "there is no /dev/infini" },
-	{ "a file for a node", node_is_file, "module", INFINI_HEALTH_WRONG, "there is no /dev/infini" },
-	{ "BTF", nothing, "btf", INFINI_HEALTH_OK, "there" },
-	{ "no BTF", no_btf, "btf", INFINI_HEALTH_WARNING, "the kernel has no BTF" },
-	{ "no BTF of the module", no_module_btf, "btf", INFINI_HEALTH_WARNING, "not the module's" },
-	{ "Landlock", nothing, "landlock", INFINI_HEALTH_OK, "on" },
-	{ "no Landlock", no_landlock, "landlock", INFINI_HEALTH_WARNING, "not on" },
-	{ "no securityfs", no_securityfs, "landlock", INFINI_HEALTH_WARNING, "not known" },
-	{ "cgroups", nothing, "cgroups", INFINI_HEALTH_OK, "v2, with memory" },
-	{ "no cgroups", no_cgroups, "cgroups", INFINI_HEALTH_WARNING, "no cgroup v2" },
-	{ "no memory controller", no_memory_controller, "cgroups", INFINI_HEALTH_WARNING, "without" },
-	{ "not root", not_root, "permissions", INFINI_HEALTH_WARNING, "may not ask the module" },
-	{ "no infinid", nothing, "daemon", INFINI_HEALTH_WRONG, "infinid does not run" },
-	{ "devices", nothing, "devices", INFINI_HEALTH_OK, "2 online" },
-	{ "no devices", no_devices, "devices", INFINI_HEALTH_WRONG, "none" },
-	{ "one device offline", one_offline, "devices", INFINI_HEALTH_WARNING, "1 of 2 online" },
-	{ "all devices offline", all_offline, "devices", INFINI_HEALTH_WRONG, "2, none online" },
-	{ "devices unknown", not_root, "devices", INFINI_HEALTH_WARNING, "not known" },
-	{ "runtimes know nothing", nothing, "containers", INFINI_HEALTH_WARNING, "0 of 2" },
-	{ "vdevs without nodes", no_nodes, "containers", INFINI_HEALTH_OK, "0 of 0" },
-	{ "vdevs unknown", not_root, "containers", INFINI_HEALTH_WARNING, "not known" },
+	{ "a kernel of today", nothing, "kernel", INFINI_HEALTH_OK, "6.12.95", false },
+	{ "an old kernel", kernel_old, "kernel", INFINI_HEALTH_WRONG, "5.15.0-91-generic is too old", false },
+	{ "a kernel of tomorrow", kernel_new, "kernel", INFINI_HEALTH_WARNING, "newer", false },
+	{ "no proc", kernel_unreadable, "kernel", INFINI_HEALTH_WRONG, "cannot be read", false },
+	{ "the module", nothing, "module", INFINI_HEALTH_OK, "loaded", false },
+	{ "no module", no_module, "module", INFINI_HEALTH_WRONG, "not loaded", false },
+	{ "no node", no_node, "module", INFINI_HEALTH_WRONG, "there is no /dev/infini", false },
+	{ "a file for a node", node_is_file, "module", INFINI_HEALTH_WRONG, "there is no /dev/infini", false },
+	{ "BTF", nothing, "btf", INFINI_HEALTH_OK, "there", false },
+	{ "no BTF", no_btf, "btf", INFINI_HEALTH_WARNING, "the kernel has no BTF", false },
+	{ "no BTF of the module", no_module_btf, "btf", INFINI_HEALTH_WARNING, "not the module's", false },
+	{ "Landlock", nothing, "landlock", INFINI_HEALTH_OK, "on", false },
+	{ "no Landlock", no_landlock, "landlock", INFINI_HEALTH_WARNING, "not on", false },
+	{ "no securityfs", no_securityfs, "landlock", INFINI_HEALTH_WARNING, "not known", false },
+	{ "cgroups", nothing, "cgroups", INFINI_HEALTH_OK, "v2, with memory", false },
+	{ "no cgroups", no_cgroups, "cgroups", INFINI_HEALTH_WARNING, "no cgroup v2", false },
+	{ "no memory controller", no_memory_controller, "cgroups", INFINI_HEALTH_WARNING, "without", false },
+	{ "delegated", delegated, "cgroups", INFINI_HEALTH_OK, "v2, with memory", true },
+	{ "infinid at the root", at_the_root, "cgroups", INFINI_HEALTH_OK, "v2, with memory", true },
+	{ "not delegated", not_delegated, "cgroups", INFINI_HEALTH_WARNING, "none of their own", true },
+	{ "delegated without memory", delegated_half, "cgroups", INFINI_HEALTH_WARNING,
+	  "none of their own", true },
+	{ "infinid", delegated, "daemon", INFINI_HEALTH_OK, "process ", true },
+	{ "not root", not_root, "permissions", INFINI_HEALTH_WARNING, "may not ask the module", false },
+	{ "no answer", no_answer, "permissions", INFINI_HEALTH_WRONG, "does not answer: Cannot alloc", false },
+	{ "no infinid", nothing, "daemon", INFINI_HEALTH_WRONG, "infinid does not run", false },
+	{ "devices", nothing, "devices", INFINI_HEALTH_OK, "2 online", false },
+	{ "no devices", no_devices, "devices", INFINI_HEALTH_WRONG, "none", false },
+	{ "one device offline", one_offline, "devices", INFINI_HEALTH_WARNING, "1 of 2 online", false },
+	{ "all devices offline", all_offline, "devices", INFINI_HEALTH_WRONG, "2, none online", false },
+	{ "devices unknown", not_root, "devices", INFINI_HEALTH_WARNING, "not known", false },
+	{ "runtimes know nothing", nothing, "containers", INFINI_HEALTH_WARNING, "0 of 2", false },
+	{ "vdevs without nodes", no_nodes, "containers", INFINI_HEALTH_OK, "0 of 0", false },
+	{ "vdevs unknown", not_root, "containers", INFINI_HEALTH_WARNING, "not known", false },
 };
 
 /* A sound machine, but that infinid does not run and runtimes know nothing. */
@@ -213,6 +259,36 @@ static void look(const struct row *row, struct infini_finding *finding)
 	check->look(&patient, finding);
 }
 
+/* In a child: a process does not see its own lock, so that the parent can stand for infinid. */
+static void look_aside(const struct row *row, struct infini_finding *finding)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int ends[2], fd = -1, status;
+	char path[PATH_MAX];
+	pid_t pid;
+
+	if (row->daemon) {
+		put("/run/infini/infinid.pid", "");
+		snprintf(path, sizeof(path), "%s/run/infini/infinid.pid", root);
+		fd = open(path, O_RDWR);
+		assert_int_equal(fcntl(fd, F_SETLK, &lock), 0);
+	}
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (!pid) {
+		row->arrange();
+		look(row, finding);
+		_exit(write(ends[1], finding, sizeof(*finding)) != sizeof(*finding));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(ends[0], finding, sizeof(*finding)), sizeof(*finding));
+	close(ends[0]);
+	close(ends[1]);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void test_rows(void **state)
 {
 	(void)state;
@@ -221,8 +297,7 @@ static void test_rows(void **state)
 		struct infini_finding finding = { 0 };
 
 		arrange();
-		row->arrange();
-		look(row, &finding);
+		look_aside(row, &finding);
 		if (finding.health != row->health || !strstr(finding.found, row->found) ||
 		    !finding.advice[0] != (row->health == INFINI_HEALTH_OK))
 			fail_msg("%s: %d, \"%s\", \"%s\"", row->name, finding.health, finding.found,
