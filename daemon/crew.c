@@ -26,6 +26,8 @@
 #define FULL_RETRY_NS		(500 * INFINI_NS_PER_MS)
 /* A worker that lived this long did not crash because of how it was started. */
 #define GOOD_LIFE_NS		(30 * INFINI_NS_PER_S)
+/* A worker attaches before it loads anything. */
+#define ATTACH_NS		(30 * INFINI_NS_PER_S)
 /* A member without a worker is forgotten, with its crashes, after this. */
 #define FORGET_NS		(60 * INFINI_NS_PER_S)
 
@@ -71,6 +73,15 @@ void infini_crew_want(struct infini_crew *crew, uint32_t vdev_id, uint32_t devic
 	member->device_id = device_id;
 	snprintf(member->vdev_name, sizeof(member->vdev_name), "%s", name);
 	member->wanted = !member->pid;
+}
+
+void infini_crew_lost(struct infini_crew *crew, uint32_t vdev_id, uint32_t pid)
+{
+	struct infini_crew_member *member = find_vdev(crew, vdev_id);
+
+	/* One that has closed its executor's file goes on with cores and memory that nobody counts. */
+	if (member && member->pid && (uint32_t)member->pid == pid)
+		tell(member, SIGKILL);
 }
 
 void infini_crew_deleted(struct infini_crew *crew, uint32_t vdev_id)
@@ -577,6 +588,14 @@ static void observe_idle(struct infini_crew_member *member, uint64_t clients,
 	}
 }
 
+/* Its loss went unheard, because an event was lost or there was no infinid. */
+static void observe_absence(const struct infini_crew_member *member, uint32_t executor)
+{
+	if (member->pid && (executor == INFINI_EXECUTOR_NONE || executor == INFINI_EXECUTOR_WANTED) &&
+	    infini_clock_ns() - member->started_ns > ATTACH_NS)
+		tell(member, SIGKILL);
+}
+
 void infini_crew_observe(struct infini_crew *crew, const struct infini_admin_vdev *vdev,
 			 const struct infini_config *config)
 {
@@ -587,6 +606,8 @@ void infini_crew_observe(struct infini_crew *crew, const struct infini_admin_vde
 	member = find_vdev(crew, vdev->id);
 	if (member)
 		observe_memory(crew, member, vdev->memory_limit_bytes, config);
+	if (member)
+		observe_absence(member, vdev->executor);
 	if (vdev->executor == INFINI_EXECUTOR_WANTED)
 		return;
 	if (member && member->pid && vdev->executor == INFINI_EXECUTOR_ATTACHED)

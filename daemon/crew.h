@@ -40,6 +40,9 @@ struct infini_crew {
 void infini_crew_want(struct infini_crew *crew, uint32_t vdev_id, uint32_t device_id,
 		      const char *name);
 
+/* The module has let go of the executor that process @pid had. */
+void infini_crew_lost(struct infini_crew *crew, uint32_t vdev_id, uint32_t pid);
+
 /* The vdev is gone; the module ends its worker, if by force. */
 void infini_crew_deleted(struct infini_crew *crew, uint32_t vdev_id);
 

@@ -185,6 +185,7 @@ static void handle_event(struct supervisor *s, const struct infini_admin_event *
 		break;
 	case INFINI_EVENT_EXECUTOR_LOST:
 		infini_debug("vdev %s: the module has let worker %u go", event->name, event->pid);
+		infini_crew_lost(&s->crew, event->vdev_id, event->pid);
 		break;
 	case INFINI_EVENT_VDEV_CREATED:
 		infini_debug("vdev %s was created", event->name);

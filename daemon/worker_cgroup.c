@@ -15,6 +15,8 @@
 
 #define OWN_NAME	"infinid"	/* below the root of all groups */
 
+/* What a worker that holds more than its new limit may take besides. */
+#define HELD_MARGIN	(64ULL << 20)
 /* Threads of the library, the driver and the C library, besides those that compute. */
 #define TASKS_BESIDES	64
 
@@ -231,6 +233,18 @@ static int set_number(const char *path, const char *name, uint64_t number)
 	return write_file(path, name, text);
 }
 
+/* A limit below what is held would end the worker with its vdev's memory: the next has that one. */
+static uint64_t room_for_held(const char *path, uint64_t limit)
+{
+	char text[32];
+	uint64_t held;
+
+	if (read_file(path, "memory.current", text, sizeof(text)))
+		return limit;
+	held = strtoull(text, NULL, 10) + HELD_MARGIN;
+	return held > limit ? held : limit;
+}
+
 int infini_worker_cgroup_limit(const struct infini_worker_cgroups *groups, const char *vdev,
 			       const struct infini_worker_cgroup_limits *limits)
 {
@@ -238,7 +252,7 @@ int infini_worker_cgroup_limit(const struct infini_worker_cgroups *groups, const
 	int ret = group_of(groups, vdev, path);
 
 	if (!ret)
-		ret = set_number(path, "memory.max", limits->memory_bytes);
+		ret = set_number(path, "memory.max", room_for_held(path, limits->memory_bytes));
 	return ret ? ret : set_number(path, "pids.max", limits->tasks);
 }
 

@@ -270,6 +270,43 @@ static void worker_of_a_deleted_vdev_did_not_crash(void **state)
 	assert_false(crew.members->wanted);
 }
 
+static void worker_that_gave_up_its_executor_is_ended(void **state)
+{
+	(void)state;
+	behaviour = WAIT_FOR_SIGNAL;
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	/* Another's end is none of its. */
+	infini_crew_lost(&crew, 5, (uint32_t)crew.members->pid + 1);
+	infini_crew_lost(&crew, 6, (uint32_t)crew.members->pid);
+	assert_int_equal(waitpid(crew.members->pid, NULL, WNOHANG), 0);
+	infini_crew_lost(&crew, 5, (uint32_t)crew.members->pid);
+	run_worker_to_its_end();
+	assert_int_equal(crew.members->crashes, 1);
+}
+
+static void worker_whose_loss_was_not_heard_is_ended(void **state)
+{
+	struct infini_admin_vdev vdev = { .id = 5, .device_id = 7, .name = "a" };
+
+	(void)state;
+	behaviour = WAIT_FOR_SIGNAL;
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	vdev.executor = INFINI_EXECUTOR_NONE;
+	infini_crew_observe(&crew, &vdev, &config);
+	assert_int_equal(waitpid(crew.members->pid, NULL, WNOHANG), 0);
+	/* It has had the time to attach. */
+	crew.members->started_ns -= 31000 * MS;
+	vdev.executor = INFINI_EXECUTOR_ATTACHED;
+	infini_crew_observe(&crew, &vdev, &config);
+	assert_int_equal(waitpid(crew.members->pid, NULL, WNOHANG), 0);
+	vdev.executor = INFINI_EXECUTOR_NONE;
+	infini_crew_observe(&crew, &vdev, &config);
+	run_worker_to_its_end();
+	assert_int_equal(crew.members->crashes, 1);
+}
+
 static void worker_that_its_sandbox_killed_crashed_whatever_came_after(void **state)
 {
 	(void)state;
@@ -868,6 +905,8 @@ int main(void)
 		cmocka_unit_test(crashes_make_the_next_start_wait),
 		ROW(pauses_double_up_to_ten_seconds),
 		ROW(worker_of_a_deleted_vdev_did_not_crash),
+		ROW(worker_that_gave_up_its_executor_is_ended),
+		ROW(worker_whose_loss_was_not_heard_is_ended),
 		ROW(worker_that_its_sandbox_killed_crashed_whatever_came_after),
 		ROW(no_worker_starts_during_its_pause),
 		cmocka_unit_test(refused_channels_are_tried_again_if_busy),

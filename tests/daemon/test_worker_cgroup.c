@@ -26,7 +26,7 @@ static bool managed;
 static const char *missing;		/* a file that new groups do not have */
 
 static const char *const files[] = {
-	"cgroup.procs", "cgroup.subtree_control", "memory.max", "memory.swap.max", "memory.oom.group",
+	"cgroup.procs", "cgroup.subtree_control", "memory.max", "memory.current", "memory.swap.max", "memory.oom.group",
 	"memory.events", "pids.max",
 };
 
@@ -223,6 +223,14 @@ static void worker_is_limited(void **state)
 	limits.memory_bytes = 0x1000000000000;
 	assert_int_equal(infini_worker_cgroup_limit(&groups, "v", &limits), 0);
 	assert_string_equal(got(group, "memory.max"), "281474976710656");
+	/* One that holds more is not ended for it. */
+	put(group, "memory.current", "209715200\n");
+	limits.memory_bytes = 96 * MIB;
+	assert_int_equal(infini_worker_cgroup_limit(&groups, "v", &limits), 0);
+	assert_string_equal(got(group, "memory.max"), "276824064");
+	put(group, "memory.current", "1048576\n");
+	assert_int_equal(infini_worker_cgroup_limit(&groups, "v", &limits), 0);
+	assert_string_equal(got(group, "memory.max"), "100663296");
 	put(group, "memory.events", "low 0\nhigh 0\nmax 7\noom 1\noom_kill 0\noom_group_kill 0\n");
 	assert_false(infini_worker_cgroup_ran_out(&groups, "v"));
 	put(group, "memory.events", "low 0\nhigh 0\nmax 7\noom 1\noom_kill 2\noom_group_kill 1\n");
