@@ -26,8 +26,8 @@ static bool managed;
 static const char *missing;		/* a file that new groups do not have */
 
 static const char *const files[] = {
-	"cgroup.procs", "cgroup.subtree_control", "memory.max", "memory.current", "memory.swap.max", "memory.oom.group",
-	"memory.events", "pids.max",
+	"cgroup.procs", "cgroup.subtree_control", "memory.max", "memory.current",
+	"memory.swap.max", "memory.oom.group", "memory.events", "pids.max",
 };
 
 int __real_mkdir(const char *path, mode_t mode);
@@ -225,6 +225,7 @@ static void worker_is_limited(void **state)
 	assert_string_equal(got(group, "memory.max"), "281474976710656");
 	/* One that holds more is not ended for it. */
 	put(group, "memory.current", "209715200\n");
+	put(group, "memory.max", "");
 	limits.memory_bytes = 96 * MIB;
 	assert_int_equal(infini_worker_cgroup_limit(&groups, "v", &limits), 0);
 	assert_string_equal(got(group, "memory.max"), "276824064");
