@@ -202,11 +202,10 @@ def case_end(mixed):
     infini.unload_module()
 
 
-# Module, tokens of a text, vdevs that make it, cases. No compiler may run in a worker without Landlock, which
-# User-mode Linux has not.
+# Module, tokens of a text, vdevs that make it, cases.
 MACHINES = {
     "uml": ("build/kmod-uml-fast/infini.ko", 24, tuple(LLAMA),
-            (case_devices, case_placed, case_text, case_end)),
+            (case_devices, case_placed, case_kernels, case_text, case_end)),
     "qemu": ("build/kmod/infini.ko", 12, ("cpu", "remote"),
              (case_devices, case_nodes, case_placed, case_kernels, case_text, case_end)),
 }
