@@ -86,13 +86,11 @@ static bool same_kinds(const struct infini_roster_device *known,
  * may change by itself, as in a virtual machine; what the operator says may not.
  */
 static const char *difference(const struct infini_roster_device *known,
-			      const struct infini_config *config, const char *backend,
+			      const struct infini_config *config,
 			      const struct infini_backend_device *wanted)
 {
 	const struct infini_config_device *override = infini_config_device_find(config, wanted->name);
 
-	if (strcmp(known->backend, backend) || strcmp(known->remote, wanted->remote))
-		return "another backend drives it";
 	if (known->pci[0] && strcmp(known->pci, wanted->pci))
 		return "its name is that of other hardware now";
 	if (known->slots != wanted->slots)
@@ -175,10 +173,10 @@ static void keep(struct infini_roster_device *entry)
 
 /* Whether a device that an earlier supervisor registered is the one that is reported now. */
 static bool still_the_same(struct infini_roster *roster, struct infini_roster_device *known,
-			   const struct infini_config *config, const char *backend,
+			   const struct infini_config *config,
 			   const struct infini_backend_device *wanted)
 {
-	const char *why = difference(known, config, backend, wanted);
+	const char *why = difference(known, config, wanted);
 
 	if (why) {
 		take_off_line(roster, known, why);
@@ -187,6 +185,13 @@ static bool still_the_same(struct infini_roster *roster, struct infini_roster_de
 	known->inherited = false;
 	known->needs = wanted->needs;
 	return true;
+}
+
+/* Two backends may report one name: which answers first this time must not take a device off line. */
+static bool is_of_another(const struct infini_roster_device *known, const char *backend,
+			  const struct infini_backend_device *wanted)
+{
+	return strcmp(known->backend, backend) || strcmp(known->remote, wanted->remote);
 }
 
 int infini_roster_add(struct infini_roster *roster, int control_fd,
@@ -199,9 +204,14 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 	struct infini_device_register reg;
 	int ret;
 
+	if (known && known->inherited && is_of_another(known, backend, &wanted)) {
+		infini_info("device %s is left to backend %s, which has it since an earlier infinid",
+			    known->name, known->backend);
+		return 0;
+	}
 	if (known && (!known->inherited ||
 		      still_the_same(roster, &roster->devices[known - roster->devices], config,
-				     backend, &wanted))) {
+				     &wanted))) {
 		note_change(known, &wanted);
 		return 0;
 	}

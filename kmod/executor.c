@@ -723,14 +723,19 @@ static int infini_executor_end_reason(struct infini_ucmd *ucmd)
 	return 0;
 }
 
-/* The last thread of the process that attached is exiting. What it said itself says more. */
+/*
+ * The last thread of the process that attached is exiting. What it said itself may be what somebody
+ * says who has taken it over, so that the signal stands before it.
+ */
 static void infini_executor_died(struct infini_executor *executor)
 {
 	int signal = current->exit_code & 0x7f;
+	char said[sizeof(executor->end_reason)];
 
-	if (signal && !executor->end_reason[0])
-		snprintf(executor->end_reason, sizeof(executor->end_reason), "killed by signal %d",
-			 signal);
+	memcpy(said, executor->end_reason, sizeof(said));
+	if (signal)
+		scnprintf(executor->end_reason, sizeof(executor->end_reason),
+			  "killed by signal %d%s%s", signal, said[0] ? "; it said: " : "", said);
 	infini_executor_lost(executor);
 }
 

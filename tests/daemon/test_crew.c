@@ -819,7 +819,6 @@ static const struct {
 	{ "memory as it was configured", "ggml", "0000:03:00.0", 1, 4096, 8192, 1, "k", 64, true },
 	{ "memory configured otherwise", "ggml", "0000:03:00.0", 1, 8192, 4096, 1, "k", 64, false },
 	{ "more slots", "ggml", "0000:03:00.0", 2, 8192, 0, 1, "k", 64, false },
-	{ "another backend", "cuda", "0000:03:00.0", 1, 8192, 0, 1, "k", 64, false },
 	{ "other hardware", "ggml", "0000:83:00.0", 1, 8192, 0, 1, "k", 64, false },
 	{ "no kind", "ggml", "0000:03:00.0", 1, 8192, 0, 0, "k", 64, false },
 	{ "another kind", "ggml", "0000:03:00.0", 1, 8192, 0, 1, "l", 64, false },
@@ -871,6 +870,23 @@ static void device_that_has_changed_goes_off_line_first(void **state)
 		assert_int_equal(known->needs, 1);
 		teardown(NULL);
 	}
+}
+
+static void device_that_another_backend_reports_first_stays(void **state)
+{
+	struct infini_fdstore_file file = { .name = "device name=gpu0 needs=0 pci=0000/03/00.0 remote=" };
+	struct infini_backend_device device = report(0);
+
+	(void)state;
+	file.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	assert_true(infini_roster_inherit(&roster, &file, &left_device));
+	memset(&registered, 0, sizeof(registered));
+	assert_int_equal(infini_roster_add(&roster, 33, &config, "cuda", &device), 0);
+	assert_int_equal(registered.slots, 0);
+	assert_true(infini_roster_find(&roster, 9)->inherited);
+	/* Its own backend decides, and without it the other one's next report. */
+	assert_int_equal(infini_roster_add(&roster, 33, &config, "ggml", &device), 0);
+	assert_false(infini_roster_find(&roster, 9)->inherited);
 }
 
 static void device_that_is_not_reported_again_goes_off_line(void **state)
@@ -930,6 +946,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(device_is_kept_with_what_the_next_must_know, setup,
 						end_management),
 		cmocka_unit_test(device_that_has_changed_goes_off_line_first),
+		ROW(device_that_another_backend_reports_first_stays),
 		ROW(device_that_is_not_reported_again_goes_off_line),
 	};
 
