@@ -205,7 +205,7 @@ enum {
 	INFINI_A_EVENT_TOKENS_EVALUATED,
 	INFINI_A_EVENT_TOKENS_GENERATED,
 	INFINI_A_EVENT_OCCUPANCY_NS,
-	/* Why a device went off line or an executor was lost, in printable ASCII: the words of the daemon, of the worker or its backend, or the signal that killed it. Absent where it just ended. */
+	/* Why a device went off line or an executor was lost, in printable ASCII: the words of the daemon, of the worker or its backend, or the signal that killed it, which stands before a worker's own words: those are a claim. Absent where it just ended. */
 	INFINI_A_EVENT_REASON,
 
 	__INFINI_A_EVENT_MAX,
