@@ -29,7 +29,7 @@ int infini_fdstore_put(const char *name, int fd);
 /* The file is not needed any more. */
 int infini_fdstore_forget(const char *name);
 
-/* The same, and the manager has closed it when this returns 0. */
+/* The same, and the manager has heard it when this returns 0; some close it a moment later. */
 int infini_fdstore_remove(const char *name);
 
 /*

@@ -2,6 +2,8 @@
 /* Tells the service manager how the supervisor is: sd_notify(3), by hand. */
 #include "notify.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -87,6 +89,7 @@ int infini_notify_fd(int fd, const char *format, ...)
 /* The service manager closes its copy of a pipe's end when it comes to this message. */
 int infini_notify_barrier(int timeout_ms)
 {
+	int64_t until = infini_clock_ns() + timeout_ms * INFINI_NS_PER_MS, left;
 	struct pollfd end;
 	int ends[2], ret;
 
@@ -96,7 +99,8 @@ int infini_notify_barrier(int timeout_ms)
 	close(ends[1]);
 	end = (struct pollfd){ .fd = ends[0] };
 	while (!ret) {
-		ret = poll(&end, 1, timeout_ms);
+		left = until - infini_clock_ns();
+		ret = poll(&end, 1, left > 0 ? (int)(left / INFINI_NS_PER_MS) : 0);
 		if (ret > 0) {
 			ret = 0;
 			break;

@@ -2,14 +2,18 @@
 /* The devices this daemon has registered with the module, and keeps online. */
 #include "roster.h"
 
+#include "clock.h"
 #include "log.h"
 
 #include <errno.h>
 #include <infini.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+/* In which a service manager closes what it has let go of. */
+#define CLOSE_NS	(5 * INFINI_NS_PER_S)
 #define MIB(bytes)	((unsigned long long)(bytes) >> 20)
 
 const struct infini_roster_device *infini_roster_find_name(const struct infini_roster *roster,
@@ -122,6 +126,21 @@ static int do_register(int control_fd, const char *backend,
 	return infini_device_register(control_fd, reg);
 }
 
+/* Its name is free when the service manager has closed its copy, which it may put off a little. */
+static int register_again(int control_fd, const char *backend,
+			  const struct infini_backend_device *device,
+			  struct infini_device_register *reg)
+{
+	const struct timespec pause = { .tv_nsec = 20 * INFINI_NS_PER_MS };
+	int64_t until = infini_clock_ns() + CLOSE_NS;
+	int ret;
+
+	while ((ret = do_register(control_fd, backend, device, reg)) == -EEXIST &&
+	       infini_clock_ns() < until)
+		nanosleep(&pause, NULL);
+	return ret;
+}
+
 static void explain(const struct infini_backend_device *device, int error)
 {
 	if (error == -EEXIST)
@@ -136,20 +155,26 @@ static void explain(const struct infini_backend_device *device, int error)
 			   strerror(-error));
 }
 
-/* As the module lets go of it: at once, unless the service manager keeps it for ever. */
-static void take_off_line(struct infini_roster *roster, struct infini_roster_device *device,
-			  const char *why)
+static void end(struct infini_roster *roster, struct infini_roster_device *device, const char *why,
+		int (*let_go)(const char *name))
 {
 	int ret;
 
 	infini_warn("device %u: %s goes off line: %s", device->id, device->name, why);
 	infini_end_reason(device->fd, why);
-	ret = infini_fdstore_remove(device->kept_as);
+	ret = let_go(device->kept_as);
 	if (ret)
 		infini_warn("device %s: the service manager does not let go of it: %s", device->name,
 			    strerror(-ret));
 	close(device->fd);
 	*device = roster->devices[--roster->nr_devices];
+}
+
+/* As the module lets go of it: at once, or when the service manager has let go of it. */
+static void take_off_line(struct infini_roster *roster, struct infini_roster_device *device,
+			  const char *why)
+{
+	end(roster, device, why, infini_fdstore_forget);
 }
 
 /* Without it a later supervisor has to do without the device's clients. */
@@ -179,7 +204,7 @@ static bool still_the_same(struct infini_roster *roster, struct infini_roster_de
 	const char *why = difference(known, config, wanted);
 
 	if (why) {
-		take_off_line(roster, known, why);
+		end(roster, known, why, infini_fdstore_remove);
 		return false;
 	}
 	known->inherited = false;
@@ -220,7 +245,7 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 			   INFINI_CONFIG_DEVICES_MAX);
 		return -ENOSPC;
 	}
-	ret = do_register(control_fd, backend, &wanted, &reg);
+	ret = (known ? register_again : do_register)(control_fd, backend, &wanted, &reg);
 	if (ret) {
 		explain(&wanted, ret);
 		return ret;

@@ -38,6 +38,7 @@ static enum { EXIT_WITH, DIE_OF, WAIT_FOR_SIGNAL, BE_ALONE } behaviour;
 static int behaviour_value;
 static struct infini_device_register registered;
 static int register_error;
+static unsigned int names_taken;	/* how often a name is still another file's */
 static char told[INFINI_END_REASON_MAX];
 
 int infini_executor_create(int fd, uint32_t vdev_id)
@@ -52,6 +53,10 @@ int infini_device_register(int fd, struct infini_device_register *reg)
 {
 	assert_int_equal(fd, 33);
 	registered = *reg;
+	if (names_taken) {
+		names_taken--;
+		return -EEXIST;
+	}
 	if (register_error)
 		return register_error;
 	reg->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -872,6 +877,24 @@ static void device_that_has_changed_goes_off_line_first(void **state)
 	}
 }
 
+static void device_that_has_changed_waits_for_its_name(void **state)
+{
+	struct infini_fdstore_file file = { .name = "device name=gpu0 needs=0 pci=0000/03/00.0 remote=" };
+	struct infini_backend_device device = report(0);
+
+	(void)state;
+	device.slots = 2;
+	file.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	assert_true(infini_roster_inherit(&roster, &file, &left_device));
+	names_taken = 3;
+	assert_int_equal(infini_roster_add(&roster, 33, &config, "ggml", &device), 0);
+	assert_int_equal(names_taken, 0);
+	/* A new one whose name somebody has is not waited for. */
+	names_taken = 1;
+	strcpy((char *)device.name, "gpu1");
+	assert_int_equal(infini_roster_add(&roster, 33, &config, "ggml", &device), -EEXIST);
+}
+
 static void device_that_another_backend_reports_first_stays(void **state)
 {
 	struct infini_fdstore_file file = { .name = "device name=gpu0 needs=0 pci=0000/03/00.0 remote=" };
@@ -946,6 +969,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(device_is_kept_with_what_the_next_must_know, setup,
 						end_management),
 		cmocka_unit_test(device_that_has_changed_goes_off_line_first),
+		ROW(device_that_has_changed_waits_for_its_name),
 		ROW(device_that_another_backend_reports_first_stays),
 		ROW(device_that_is_not_reported_again_goes_off_line),
 	};
