@@ -16,14 +16,19 @@
 #define CLOSE_NS	(5 * INFINI_NS_PER_S)
 #define MIB(bytes)	((unsigned long long)(bytes) >> 20)
 
-const struct infini_roster_device *infini_roster_find_name(const struct infini_roster *roster,
-							   const char *name)
+static struct infini_roster_device *find_name(struct infini_roster *roster, const char *name)
 {
 	for (uint32_t i = 0; i < roster->nr_devices; i++) {
 		if (!strcmp(roster->devices[i].name, name))
 			return &roster->devices[i];
 	}
 	return NULL;
+}
+
+const struct infini_roster_device *infini_roster_find_name(const struct infini_roster *roster,
+							   const char *name)
+{
+	return find_name((struct infini_roster *)roster, name);
 }
 
 const struct infini_roster_device *infini_roster_find_pci(const struct infini_roster *roster,
@@ -224,8 +229,7 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 		      const struct infini_backend_device *device)
 {
 	const struct infini_backend_device wanted = configured(config, device);
-	const struct infini_roster_device *known = infini_roster_find_name(roster, device->name);
-	struct infini_roster_device *entry;
+	struct infini_roster_device *known = find_name(roster, device->name), *entry;
 	struct infini_device_register reg;
 	int ret;
 
@@ -234,9 +238,7 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 			    known->name, known->backend);
 		return 0;
 	}
-	if (known && (!known->inherited ||
-		      still_the_same(roster, &roster->devices[known - roster->devices], config,
-				     &wanted))) {
+	if (known && (!known->inherited || still_the_same(roster, known, config, &wanted))) {
 		note_change(known, &wanted);
 		return 0;
 	}
@@ -324,11 +326,10 @@ void infini_roster_settle(struct infini_roster *roster, const char *backend)
 
 void infini_roster_gone(struct infini_roster *roster, const char *name)
 {
-	const struct infini_roster_device *known = infini_roster_find_name(roster, name);
+	struct infini_roster_device *known = find_name(roster, name);
 
 	if (known)
-		take_off_line(roster, &roster->devices[known - roster->devices],
-			      "its hardware is gone");
+		take_off_line(roster, known, "its hardware is gone");
 }
 
 void infini_roster_lost(struct infini_roster *roster, const char *remote, const char *why)
