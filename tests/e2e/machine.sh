@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# What the checks of this folder share: building, and machines whose kernel log is read after them.
+# Sourced from the root of the tree; sets status to what they are to end with.
+status=0
+
+# must_build WHAT CMD...: WHAT is empty or " of something".
+must_build()
+{
+	"${@:2}" || { echo "not ok 1 - build$1"; exit 1; }
+}
+
+# User-mode Linux, where compute runs at the host's speed, and the module for it.
+build_uml()
+{
+	must_build " of User-mode Linux" tests/vm/uml-build --fast
+	must_build " of the module for User-mode Linux" tests/vm/build-module build/kmod-uml-fast \
+		"$(tests/vm/uml-build --fast --print KDIR)"
+}
+
+# machine NAME RUN OPTION... -- CMD...: runs CMD there, with build/e2e/NAME for /out.
+machine()
+{
+	local out=$PWD/build/e2e/$1
+
+	mkdir -p "$out"
+	"$2" --share "$out" "${@:3}" || status=$?
+	if tests/vm/scan-log "$out/kernel.log"; then
+		echo "ok 1000 - the kernel log of the machine is clean"
+	else
+		echo "not ok 1000 - the kernel log of the machine is clean"
+		status=1
+	fi
+}
+
+# uml NAME MEM SECONDS CMD...
+uml()
+{
+	machine "$1" tests/vm/uml-run --fast --mem "$2" --timeout "$3" -- "${@:4}"
+}
