@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "doctor.h"
 #include "infini.h"
 
@@ -133,7 +134,7 @@ static void look_landlock(const struct infini_patient *patient, struct infini_fi
 		say(finding, INFINI_HEALTH_OK, "", "Landlock is on");
 }
 
-/* Where infinid, as process @pid, has the groups of its workers: see daemon/worker_cgroup.h. */
+/* Where infinid, as process @pid, has the groups of its workers: see lib/cgroup.h. */
 static bool workers_have_groups(const struct infini_patient *patient, pid_t pid)
 {
 	char path[64], own[PATH_MAX], base[PATH_MAX + 64], controllers[256], *last;
@@ -143,10 +144,10 @@ static bool workers_have_groups(const struct infini_patient *patient, pid_t pid)
 	if (strncmp(own, "0::/", 4))
 		return false;
 	last = strrchr(own, '/');
-	if (!strcmp(last, "/supervisor"))
+	if (!strcmp(last, "/" INFINI_CGROUP_SUPERVISOR))
 		*last = '\0';
 	else if (!strcmp(own, "0::/"))
-		strcpy(last, "/infinid");
+		strcpy(last, "/" INFINI_CGROUP_WORKERS);
 	else
 		return false;
 	snprintf(base, sizeof(base), "/sys/fs/cgroup%s/cgroup.subtree_control", own + 3);
@@ -180,7 +181,7 @@ static void look_cgroups(const struct infini_patient *patient, struct infini_fin
 		    "v2, without the memory controller");
 	else if (pid && !workers_have_groups(patient, pid))
 		say(finding, INFINI_HEALTH_WARNING,
-		    "infinid.conf(5), worker_memory: infinid's unit needs Delegate=yes and DelegateSubgroup=supervisor, which systemd has since 254",
+		    "infinid.conf(5), worker_memory: infinid's unit needs Delegate=yes and DelegateSubgroup=" INFINI_CGROUP_SUPERVISOR ", which systemd has since 254",
 		    "v2, with memory; infinid's workers have none of their own");
 	else
 		say(finding, INFINI_HEALTH_OK, "", "v2, with memory");

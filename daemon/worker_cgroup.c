@@ -2,6 +2,8 @@
 /* Workers' control groups: see worker_cgroup.h. */
 #include "worker_cgroup.h"
 
+#include "cgroup.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -12,8 +14,6 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-#define OWN_NAME	"infinid"	/* below the root of all groups */
 
 /* What a worker that holds more than its new limit may take besides. */
 #define HELD_MARGIN	(64ULL << 20)
@@ -119,7 +119,7 @@ static int open_below_root(struct infini_worker_cgroups *groups, const char *roo
 	int ret = delegate_controllers(root);
 
 	if (!ret)
-		ret = path_of(groups->base, sizeof(groups->base), "%s/" OWN_NAME, root);
+		ret = path_of(groups->base, sizeof(groups->base), "%s/" INFINI_CGROUP_WORKERS, root);
 	if (!ret)
 		ret = make_group(groups->base);
 	return ret ? ret : delegate_controllers(groups->base);

@@ -11,9 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define INFINI_CGROUP_ROOT		"/sys/fs/cgroup"
-/* Where infinid itself goes, because a group that has groups below it holds no process. */
-#define INFINI_CGROUP_SUPERVISOR	"supervisor"
+#define INFINI_CGROUP_ROOT	"/sys/fs/cgroup"
 
 struct infini_worker_cgroup_limits {
 	uint64_t memory_bytes;

@@ -10,6 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Where infinid goes, because a group that has groups below it holds no process; and where the workers'
+ * groups are when infinid was started in the root of all groups.
+ */
+#define INFINI_CGROUP_SUPERVISOR	"supervisor"
+#define INFINI_CGROUP_WORKERS		"infinid"
+
 /* Where the hierarchy is mounted; false when it is not. */
 bool infini_cgroup_mount(char *path, size_t size);
 
