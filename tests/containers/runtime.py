@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
+from tap import check  # noqa: E402  pylint: disable=wrong-import-position
 
 INSIDE = os.path.join(infini.TREE, "build/containers/inside")
 LIBRARY = os.path.join(infini.TREE, "build/lib/libinfini.so.0")
@@ -30,11 +31,6 @@ driver = "vfs"
 graphroot = "/tmp/storage/graph"
 runroot = "/tmp/storage/run"
 """
-
-
-def check(condition, text):
-    if not condition:
-        raise infini.Trouble(text)
 
 
 def run(command, seconds=240, **more):

@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
-from tap import Tap  # noqa: E402  pylint: disable=wrong-import-position
+from tap import Tap, check  # noqa: E402  pylint: disable=wrong-import-position
 
 FLOOD = os.path.join(infini.TREE, "build/e2e/flood")
 LOAD = os.path.join(infini.TREE, "build/shares/load")
@@ -23,11 +23,6 @@ VDEV_MIB = 16
 GROUP_MIB = 64
 QUEUES = 100_000
 JOBS = 1_000_000
-
-
-def check(holds, problem):
-    if not holds:
-        raise infini.Trouble(problem)
 
 
 def used_bytes():

@@ -13,18 +13,13 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
-from tap import Tap  # noqa: E402  pylint: disable=wrong-import-position
+from tap import Tap, check  # noqa: E402  pylint: disable=wrong-import-position
 
 MODEL = os.path.join(infini.TREE, "tests/model/stories.gguf")
 FAKE_CLIENT = os.path.join(infini.TREE, "build/e2e/send-program")
 TEXT = ("Once upon a time, there was a kind girl named Lily. She lived in a tall house. "
         "One day she saw a little fox. The fox was sad. Lily gave the fox some bread. ") * 8
 PORT = 18080
-
-
-def check(condition, text):
-    if not condition:
-        raise infini.Trouble(text)
 
 
 def run(command, env=None, seconds=240):

@@ -12,6 +12,11 @@ class Skip(Exception):
     """What a case needs is not there; the text says what."""
 
 
+def check(condition, text):
+    if not condition:
+        raise infini.Trouble(text)
+
+
 class Tap:
     """Numbers results."""
 
