@@ -3,28 +3,38 @@
 """Runs every layer of tests, shows progress, writes build/check/results.json.
 
 A layer is one command that prints TAP, KTAP or cmocka's own lines. A layer that prints no test,
-or ends badly without saying which test failed, has failed itself.
+or ends badly without saying which test failed, has failed itself. Once everything is built, as many
+layers run at once as the machine has processors and memory for.
 """
 import argparse
 import collections
+import concurrent.futures
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = os.path.join(TREE, "build", "check")
 CHROOT = ["tests/vm/chroot", "--", "env", "CMOCKA_MESSAGE_OUTPUT=TAP"]
 
-# name, what it is, command, seconds it may take
-LAYERS = [
+# A machine of a layer and what is around it, and the most of them that were tried at once.
+LANE_MEMORY_KIB = 5 << 20
+LANES_MAX = 2
+
+# Name, what it is, command, seconds it may take. Those that others need, each alone; then the rest, those in
+# machines last, of them the longest first.
+FIRST = [
     ("tree", "rules of the source tree", ["python3", "tests/tree/check.py"], 120),
+    ("build", "module and userspace, warnings are errors", ["tests/build-check"], 1800),
+]
+LAYERS = [
     ("core", "scheduler core on the host, sanitizers", ["make", "-s", "-C", "tests/core", "check"],
      900),
-    ("build", "module and userspace, warnings are errors", ["tests/build-check"], 1800),
     ("lib", "libinfini, error paths", CHROOT + ["make", "-s", "-C", "tests/lib", "check"], 600),
     ("ctl", "infinictl, words and units", CHROOT + ["make", "-s", "-C", "tests/ctl", "check"],
      600),
@@ -42,107 +52,40 @@ LAYERS = [
      ["tests/fuzz/run"], 1800),
     ("frontend", "ggml plugin under unmodified llama.cpp",
      CHROOT + ["make", "-s", "-C", "tests/frontend", "check"], 1200),
-    ("kunit", "core and objects under User-mode Linux, KASAN and lockdep",
-     ["tests/kunit/run"], 1800),
-    ("selftest", "every ioctl and netlink command, QEMU and User-mode Linux",
-     ["tests/selftest/check"], 2400),
-    ("shares", "promised shares on the null backend, in virtual time", ["tests/shares/check"], 1200),
-    ("bpf", "what the BPF tools count and leave, in QEMU", ["tests/bpf/check"], 2400),
+    ("native", "preemptions and operators at native speed, User-mode Linux",
+     ["tests/e2e/check-native"], 1800),
     ("e2e", "llama.cpp tenants and new users' mistakes, in QEMU", ["tests/e2e/check"], 2400),
+    ("bpf", "what the BPF tools count and leave, in QEMU", ["tests/bpf/check"], 2400),
+    ("containers", "podman and containerd hand vdevs to containers, in QEMU",
+     ["tests/containers/check"], 2400),
     ("opencl-vdev", "OpenCL on vdevs, tenants who mean harm too, in QEMU",
      ["tests/e2e/check", "opencl"], 1800),
     ("metrics", "what Prometheus and infinictl bill are told under load, in QEMU",
      ["tests/e2e/check-metrics"], 1200),
-    ("containers", "podman and containerd hand vdevs to containers, in QEMU",
-     ["tests/containers/check"], 2400),
-    ("gpu", "kernels, faults and a lost GPU on a driver that needs none, User-mode Linux",
-     ["tests/e2e/check-cuda"], 900),
+    ("selftest", "every ioctl and netlink command, QEMU and User-mode Linux",
+     ["tests/selftest/check"], 2400),
+    ("shares", "promised shares on the null backend, in virtual time", ["tests/shares/check"], 1200),
+    ("recovery", "infinid replaced under load, and whatever else dies, User-mode Linux",
+     ["tests/e2e/check-recovery"], 1200),
     ("pool", "unlike devices side by side, and one of them lost, User-mode Linux",
      ["tests/e2e/check-pool"], 1200),
     ("flood", "a client that asks for all it can get and waits for nothing, User-mode Linux",
      ["tests/e2e/check-flood"], 900),
-    ("attacks", "twenty attacks of tenants, and from inside workers, User-mode Linux",
-     ["tests/e2e/check-attacks"], 900),
     ("vulkan", "a Vulkan device without memory for one vdev, User-mode Linux",
      ["tests/e2e/check-vulkan"], 900),
-    ("native", "preemptions and operators at native speed, User-mode Linux",
-     ["tests/e2e/check-native"], 1800),
-    ("recovery", "infinid replaced under load, and whatever else dies, User-mode Linux",
-     ["tests/e2e/check-recovery"], 1200),
     ("mixed", "unlike chips at once, vdevs placed by description, User-mode Linux",
      ["tests/e2e/check-mixed", "uml"], 1200),
+    ("attacks", "twenty attacks of tenants, and from inside workers, User-mode Linux",
+     ["tests/e2e/check-attacks"], 900),
+    ("kunit", "core and objects under User-mode Linux, KASAN and lockdep",
+     ["tests/kunit/run"], 1800),
+    ("gpu", "kernels, faults and a lost GPU on a driver that needs none, User-mode Linux",
+     ["tests/e2e/check-cuda"], 900),
 ]
 
 TAP = re.compile(r"^\s*(not ok|ok)\s+\d*\s*(?:- )?(.*)$")
 CMOCKA = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+)$")
 SKIP = re.compile(r"^(.*?)\s*# SKIP\b\s*(.*)$", re.IGNORECASE)
-
-
-class Remarks:
-    """What a failed test says of itself in comments, before its result or after it: printed, because
-    the log is out of reach where another machine ran the tests."""
-
-    MOST = 12
-
-    def __init__(self):
-        self.before = collections.deque(maxlen=self.MOST)
-        self.after = 0
-
-    def line(self, line):
-        if not line.lstrip().startswith("# "):
-            return
-        if self.after:
-            self.after -= 1
-            self.show(line)
-        else:
-            self.before.append(line)
-
-    def result(self, status):
-        if status == "failed":
-            for line in self.before:
-                self.show(line)
-        self.before.clear()
-        self.after = self.MOST if status == "failed" else 0
-
-    @staticmethod
-    def show(line):
-        print(f"    {line.strip()[:200]}", flush=True)
-
-
-class Results:
-    """Rows of the report and the line on the terminal."""
-
-    def __init__(self):
-        self.rows = []
-        self.live = sys.stdout.isatty()
-        self.last = time.monotonic()
-
-    def add(self, layer, name, status, reason=""):
-        now = time.monotonic()
-        self.rows.append({"layer": layer, "name": name, "status": status,
-                          "seconds": round(now - self.last, 2), "reason": reason})
-        self.last = now
-        if status != "passed":
-            self.clear()
-            print(f"  {status.upper():7} {layer}: {name}{': ' + reason if reason else ''}")
-        elif self.live:
-            print(f"\r\033[K  {layer}: {self.count('passed')} passed, now {name[:60]}",
-                  end="", flush=True)
-
-    def clear(self):
-        if self.live:
-            print("\r\033[K", end="")
-
-    def count(self, status, layer=None):
-        return sum(row["status"] == status and layer in (None, row["layer"])
-                   for row in self.rows)
-
-    def write(self):
-        os.makedirs(OUT, exist_ok=True)
-        path = os.path.join(OUT, "results.json")
-        with open(path + ".new", "w", encoding="utf-8") as file:
-            json.dump(self.rows, file, indent=1)
-        os.replace(path + ".new", path)
 
 
 def parse(line):
@@ -160,76 +103,175 @@ def parse(line):
     return name, "passed" if match[1] == "ok" else "failed", ""
 
 
-def run(layer, what, command, seconds, results):
-    """One layer; its whole output goes to build/check/LAYER.log."""
-    begin = time.monotonic()
-    print(f"{layer}: {what}", flush=True)
-    os.makedirs(OUT, exist_ok=True)
-    log = os.path.join(OUT, layer + ".log")
-    remarks = Remarks()
-    with open(log, "w", buffering=1, encoding="utf-8") as file:
-        child = subprocess.Popen(command, cwd=TREE, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                 errors="replace", text=True, start_new_session=True)
-        signal.signal(signal.SIGALRM, lambda *_: os.killpg(child.pid, signal.SIGTERM))
-        signal.alarm(seconds)
-        try:
-            for line in child.stdout:
+class Report:
+    """Rows of all layers, and the line on a terminal that says what happens."""
+
+    def __init__(self):
+        self.rows = []
+        self.live = sys.stdout.isatty()
+        self.lock = threading.Lock()
+
+    def add(self, row):
+        with self.lock:
+            self.rows.append(row)
+            if self.live:
+                print(f"\r\033[K  {row['layer']}: {row['name'][:60]}", end="", flush=True)
+
+    def show(self, lines):
+        with self.lock:
+            if self.live:
+                print("\r\033[K", end="")
+            print("\n".join(lines), flush=True)
+
+    def count(self, status):
+        return sum(row["status"] == status for row in self.rows)
+
+    def write(self):
+        os.makedirs(OUT, exist_ok=True)
+        path = os.path.join(OUT, "results.json")
+        with self.lock:
+            with open(path + ".new", "w", encoding="utf-8") as file:
+                json.dump(self.rows, file, indent=1)
+            os.replace(path + ".new", path)
+
+
+class Layer:
+    """One command. What fails is said with what it says of itself in comments, before its result or
+    after it, because the log is out of reach where another machine ran the tests."""
+
+    REMARKS = 12
+
+    def __init__(self, name, what, command, seconds):
+        self.name, self.what, self.command, self.seconds = name, what, command, seconds
+        self.log = os.path.join(OUT, name + ".log")
+        self.child = None
+        self.counts = collections.Counter()
+        self.lines = [f"{name}: {what}"]
+        self.before = collections.deque(maxlen=self.REMARKS)
+        self.after = 0
+        self.last = time.monotonic()
+
+    def result(self, report, name, status, reason=""):
+        now = time.monotonic()
+        self.counts[status] += 1
+        if status == "failed":
+            self.lines += self.before
+        if status != "passed":
+            self.lines.append(f"  {status.upper():7} {self.name}: {name}{': ' + reason if reason else ''}")
+        self.before.clear()
+        self.after = self.REMARKS if status == "failed" else 0
+        report.add({"layer": self.name, "name": name, "status": status,
+                    "seconds": round(now - self.last, 2), "reason": reason})
+        self.last = now
+
+    def remark(self, line):
+        if not line.lstrip().startswith("# "):
+            return
+        line = f"    {line.strip()[:200]}"
+        if self.after:
+            self.after -= 1
+            self.lines.append(line)
+        else:
+            self.before.append(line)
+
+    def stop(self):
+        if self.child and self.child.poll() is None:
+            os.killpg(self.child.pid, signal.SIGTERM)
+
+    def read(self, report):
+        """The command's output, all of it also in build/check/LAYER.log; returns its status."""
+        os.makedirs(OUT, exist_ok=True)
+        with open(self.log, "w", buffering=1, encoding="utf-8") as file:
+            self.child = subprocess.Popen(self.command, cwd=TREE, stdout=subprocess.PIPE,
+                                          stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                          errors="replace", text=True, start_new_session=True)
+            limit = threading.Timer(self.seconds, self.stop)
+            limit.start()
+            for line in self.child.stdout:
                 file.write(line)
                 row = parse(line.rstrip())
                 if row:
-                    results.add(layer, *row)
-                    remarks.result(row[1])
+                    self.result(report, *row)
                 else:
-                    remarks.line(line)
-            status = child.wait()
-        except KeyboardInterrupt:
-            os.killpg(child.pid, signal.SIGTERM)
-            child.wait()
+                    self.remark(line)
+            limit.cancel()
+            return self.child.wait()
+
+    def run(self, report):
+        begin = self.last = time.monotonic()
+        status = self.read(report)
+        log = os.path.relpath(self.log, TREE)
+        if status == 77 and not self.counts:
+            with open(self.log, encoding="utf-8") as file:
+                reason = file.read().strip().splitlines()
+            self.result(report, "layer", "skipped", reason[-1] if reason else "")
+        elif not self.counts or (status and not self.counts["failed"]):
+            reason = f"no end within {self.seconds} s" if status == -signal.SIGTERM else \
+                f"exit status {status}" if status else "printed no test"
+            self.result(report, "layer", "failed", f"{reason}; see {log}")
+        self.lines.append(
+            f"  {self.counts['passed']} passed, {self.counts['failed']} failed, "
+            f"{self.counts['skipped']} skipped in {time.monotonic() - begin:.0f} s"
+            f"{'; see ' + log if self.counts['failed'] else ''}")
+        report.show(self.lines)
+        report.write()
+
+
+def lanes():
+    """How many layers at once."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        free = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+    return max(1, min(LANES_MAX, len(os.sched_getaffinity(0)), free // LANE_MEMORY_KIB))
+
+
+def run_all(layers, width, report):
+    """In the order of the table, WIDTH at once. Ends what runs when it is interrupted."""
+    with concurrent.futures.ThreadPoolExecutor(width) as pool:
+        runs = [pool.submit(layer.run, report) for layer in layers]
+        try:
+            for run in runs:
+                run.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for layer in layers:
+                layer.stop()
             raise
-        finally:
-            signal.alarm(0)
-    ran = any(row["layer"] == layer for row in results.rows)
-    if status == 77 and not ran:
-        with open(log, encoding="utf-8") as file:
-            reason = file.read().strip().splitlines()
-        results.add(layer, "layer", "skipped", reason[-1] if reason else "")
-    elif not ran or (status and not results.count("failed", layer)):
-        reason = f"no end within {seconds} s" if status == -signal.SIGTERM else \
-            f"exit status {status}" if status else "printed no test"
-        results.add(layer, "layer", "failed", f"{reason}; see {os.path.relpath(log, TREE)}")
-    results.clear()
-    print(f"  {results.count('passed', layer)} passed, {results.count('failed', layer)} failed, "
-          f"{results.count('skipped', layer)} skipped in {time.monotonic() - begin:.0f} s"
-          f"{'; see ' + os.path.relpath(log, TREE) if results.count('failed', layer) else ''}",
-          flush=True)
-    results.write()
 
 
-def main():
+def parse_arguments():
     parser = argparse.ArgumentParser(description="Runs Infini's tests.")
     parser.add_argument("--layer", action="append", help="only this layer; 'help' lists them")
+    parser.add_argument("--lanes", type=int, help="so many layers at once (default: what the "
+                        f"processors and the memory allow, {LANES_MAX} at most)")
     args = parser.parse_args()
-    names = [layer[0] for layer in LAYERS]
+    if args.lanes is not None and args.lanes < 1:
+        parser.error(f"--lanes {args.lanes}: at least 1")
+    names = [layer[0] for layer in FIRST + LAYERS]
     for name in args.layer or []:
         if name not in names:
             if name != "help":
                 print(f"check: no layer \"{name}\"; there are", file=sys.stderr)
-            for layer, what, *_ in LAYERS:
+            for layer, what, *_ in FIRST + LAYERS:
                 print(f"{layer:10} {what}")
             sys.exit(0 if name == "help" else 2)
-    results = Results()
+    return args
+
+
+def main():
+    args = parse_arguments()
+    begin = time.monotonic()
+    report = Report()
+    first, rest = ([Layer(*row) for row in table if not args.layer or row[0] in args.layer]
+                   for table in (FIRST, LAYERS))
     try:
-        for layer, what, command, seconds in LAYERS:
-            if not args.layer or layer in args.layer:
-                run(layer, what, command, seconds, results)
+        run_all(first, 1, report)
+        run_all(rest, args.lanes or lanes(), report)
     except KeyboardInterrupt:
-        results.clear()
-        print("interrupted")
+        report.show(["interrupted"])
         sys.exit(130)
-    print(f"{results.count('passed')} passed, {results.count('failed')} failed, "
-          f"{results.count('skipped')} skipped")
-    sys.exit(1 if results.count("failed") else 0)
+    report.show([f"{report.count('passed')} passed, {report.count('failed')} failed, "
+                 f"{report.count('skipped')} skipped in {time.monotonic() - begin:.0f} s"])
+    sys.exit(1 if report.count("failed") else 0)
 
 
 if __name__ == "__main__":
