@@ -5,6 +5,7 @@
 #	make demo	two tenants share one device, in a virtual machine
 #	make try	CMD='...' in a virtual machine that has Infini up
 #	make check	runs the tests
+#	make check-debug	the selftests and random calls under kernels that look for races
 #	make shares	measures what the scheduler promises
 #	make fuzz	feeds what reads strangers' bytes with wrong ones, calls the module at random
 #	make soak	kills clients, workers, infinid and the module under load, for MINUTES
@@ -86,6 +87,9 @@ try: all
 check: ready
 	$(Q)python3 tests/check.py $(if $(LAYER),--layer "$(LAYER)")
 
+check-debug: ready
+	$(Q)tests/debug-check
+
 # What the scheduler promises, measured. CASES="weights cap": only these.
 shares: user
 	$(Q)tests/shares/run $(BACKEND:%=--%) $(CASES)
@@ -133,4 +137,4 @@ help:
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo try check shares fuzz soak soak-containers bench-containers bench-core bench-trace install help clean
+.PHONY: all ready module user user-parts demo try check check-debug shares fuzz soak soak-containers bench-containers bench-core bench-trace install help clean
