@@ -31,6 +31,7 @@ static int infini_client_refusal_locked(struct infini_vdev *vdev)
 int infini_client_create(struct infini_vdev *vdev, struct infini_client **out)
 {
 	struct infini_client *client;
+	bool full;
 	int err;
 
 	client = kzalloc(sizeof(*client), GFP_KERNEL_ACCOUNT);
@@ -54,9 +55,13 @@ int infini_client_create(struct infini_vdev *vdev, struct infini_client **out)
 	mutex_lock(&vdev->lock);
 	err = infini_client_refusal_locked(vdev);
 	if (err) {
+		/* Who comes to a full vdev comes again and again. */
+		full = err == -ENOSPC && !vdev->full_told;
+		vdev->full_told |= full;
 		mutex_unlock(&vdev->lock);
-		if (err == -EACCES)
-			infini_refused("opening vdev", vdev->name);
+		if (err == -EACCES || full)
+			infini_refused(full ? "one client more of vdev" : "opening vdev",
+				       vdev->name);
 		goto err_inode;
 	}
 	client->vdev = infini_vdev_get(vdev);
@@ -132,7 +137,8 @@ int infini_client_release(struct infini_client *client)
 
 	mutex_lock(&vdev->lock);
 	list_del(&client->link);
-	vdev->nr_clients--;
+	if (!--vdev->nr_clients)
+		vdev->full_told = false;
 	mutex_unlock(&vdev->lock);
 	infini_client_put(client);
 	return 0;
@@ -292,11 +298,11 @@ static int infini_client_mmap(struct file *file, struct vm_area_struct *vma)
 	unsigned long index = vma->vm_pgoff;
 	int err;
 
-	if (!(vma->vm_flags & VM_SHARED))
-		return -EINVAL;
 	if (READ_ONCE(client->vdev->dead))
 		return -ENODEV;
-	if (index < INFINI_MMAP_OWN)
+	if (!(vma->vm_flags & VM_SHARED))
+		err = -EINVAL;
+	else if (index < INFINI_MMAP_OWN)
 		err = infini_client_mmap_buffer(client, vma, index);
 	else if (index - INFINI_MMAP_OWN <= INFINI_QUEUES_MAX)
 		err = infini_client_mmap_timeline(client, vma, index - INFINI_MMAP_OWN);
@@ -304,6 +310,8 @@ static int infini_client_mmap(struct file *file, struct vm_area_struct *vma)
 		err = -ENOENT;
 	if (!err)
 		vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP | VM_MIXEDMAP);
+	else
+		infini_client_refused(client, "mmap", err);
 	return err;
 }
 
@@ -405,8 +413,16 @@ static const struct infini_ioctl infini_client_ioctls[] = {
 
 static long infini_client_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return infini_ioctl(file, cmd, arg, infini_client_ioctls,
-			    ARRAY_SIZE(infini_client_ioctls));
+	long err = infini_ioctl(file, cmd, arg, infini_client_ioctls,
+				ARRAY_SIZE(infini_client_ioctls));
+	char call[24];
+
+	/* Anybody asks any file whether it is a terminal. */
+	if (unlikely(err < 0) && _IOC_TYPE(cmd) == INFINI_IOC_TYPE) {
+		snprintf(call, sizeof(call), "ioctl %#x", _IOC_NR(cmd));
+		infini_client_refused(file->private_data, call, err);
+	}
+	return err;
 }
 
 const struct file_operations infini_client_fops = {

@@ -27,6 +27,7 @@
 #include <linux/hrtimer.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/ratelimit.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
@@ -213,6 +214,8 @@ struct infini_vdev_counters {
  * @awaited_calls: how often @executor had come to EXCHANGE when it was last expected; device->lock
  * @notices: for the executor; device->lock
  * @no_executor_work: fails what waits when no executor comes
+ * @refusals: bounds what the log says of its clients' refused calls
+ * @full_told: the log has that it is full; @lock
  */
 struct infini_vdev {
 	refcount_t refs;
@@ -256,6 +259,8 @@ struct infini_vdev {
 	u64 awaited_calls;
 	struct list_head notices;
 	struct delayed_work no_executor_work;
+	struct ratelimit_state refusals;
+	bool full_told;
 };
 
 /**
@@ -268,6 +273,7 @@ struct infini_vdev {
  * @ended: jobs that ended since the last read()
  * @closing: the file is being released
  * @pid: of the process that opened it; likewise @comm
+ * @refusal_told: the log has a call of its that was refused
  * @cgroup_id: of its control group (v2) then; 0 where there are none
  * @alloc_queue: internal, for ALLOC jobs; made when first needed
  * @streams: its requests; device->lock
@@ -289,6 +295,7 @@ struct infini_client {
 	wait_queue_head_t wait;
 	atomic64_t ended;
 	pid_t pid;
+	bool refusal_told;
 	char comm[TASK_COMM_LEN];
 	u64 cgroup_id;
 	struct infini_queue *alloc_queue;
@@ -531,6 +538,7 @@ int infini_copy_array_back(u64 to, u32 stride, const void *from, size_t size, u3
 
 /* refusal.c: the log of who was refused what is not his */
 void infini_refused(const char *what, const char *name);
+void infini_client_refused(struct infini_client *client, const char *call, long err);
 
 /* file.c: files and inodes of our own */
 int infini_fs_init(void);

@@ -349,6 +349,7 @@ static struct infini_vdev *infini_vdev_new(const char *name, struct infini_devic
 	strscpy(vdev->name, name, sizeof(vdev->name));
 	vdev->device = device;
 	mutex_init(&vdev->lock);
+	ratelimit_state_init(&vdev->refusals, 60 * HZ, 10);
 	INIT_LIST_HEAD(&vdev->clients);
 	vdev->uid = config->set & INFINI_VDEV_HAS_OWNER ? config->uid : GLOBAL_ROOT_UID;
 	vdev->gid = config->set & INFINI_VDEV_HAS_OWNER ? config->gid : GLOBAL_ROOT_GID;
