@@ -10,6 +10,7 @@
 #	make fuzz	feeds what reads strangers' bytes with wrong ones, calls the module at random
 #	make soak	kills clients, workers, infinid and the module under load, for MINUTES
 #	make soak-containers	kills containers under load, 100 times
+#	make bench	counts and times Infini beside its peers, and says which goals are met
 #	make bench-containers	counts what a vdev costs the start of a container, in QEMU
 #	make bench-core	counts what a job costs the scheduler, with 10^2 to 10^6 queues
 #	make bench-trace	counts what watching with the BPF tools costs a tenant, in QEMU
@@ -26,6 +27,7 @@
 #	MINUTES=N	make soak: how long (default 10)
 #	CASES="..."	make shares: only these cases (tests/shares/run --help)
 #	BACKEND=name	make shares: only on this backend: null, cuda, opencl, ggml, vulkan or remote
+#	BENCH=name	make bench: only this bench
 #	MODEL=...	make demo: stories (default), smollm2, or a path to a GGUF
 #	HOST=1		the running system instead of the virtual machine
 #	KERNEL=key	which stock kernel: a row of tests/vm/kernels.tab (default 6.12)
@@ -104,6 +106,10 @@ soak-containers: all
 fuzz: ready
 	$(Q)tests/fuzz/run $(if $(SECONDS),--seconds "$(SECONDS)")
 
+# BENCH="roundtrip memory": only these; the report keeps the others' rows.
+bench: ready
+	$(Q)tests/bench/run $(BENCH)
+
 bench-containers: all
 	$(Q)tests/containers/cost
 
@@ -137,4 +143,4 @@ help:
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo try check check-debug shares fuzz soak soak-containers bench-containers bench-core bench-trace install help clean
+.PHONY: all ready module user user-parts demo try check check-debug shares fuzz soak soak-containers bench bench-containers bench-core bench-trace install help clean

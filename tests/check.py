@@ -35,6 +35,7 @@ FIRST = [
 LAYERS = [
     ("core", "scheduler core on the host, sanitizers", ["make", "-s", "-C", "tests/core", "check"],
      900),
+    ("bench", "how the benchmark reports", ["python3", "tests/bench/test_report.py"], 60),
     ("lib", "libinfini, error paths", CHROOT + ["make", "-s", "-C", "tests/lib", "check"], 600),
     ("ctl", "infinictl, words and units", CHROOT + ["make", "-s", "-C", "tests/ctl", "check"],
      600),

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The round trip of an empty job beside other ways to another process and back; in a machine, as root.
+
+roundtrip.py OUT: prints rows.
+"""
+import json
+import os
+import subprocess
+import sys
+
+import count
+import machine
+from row import absent, row, show
+
+PROGRAM = os.path.join(machine.infini.TREE, "build/tests/bench/roundtrip")
+ROUNDS, TRIPS = 30, 40
+FEW, MANY = 100, 600
+
+# What the program calls it, and how the table does.
+OURS = [("infini", "bare executor"), ("infinid", "infinid's worker")]
+PEERS = [("eventfd", "eventfd ping-pong", "<= 1.0"), ("pipe", "pipe", None),
+         ("socket", "UNIX socket", None), ("cuse", "CUSE ioctl", "<= 0.4"),
+         ("ublk", "ublk null, depth 1", "<= 1.0")]
+
+
+def program(rounds, trips, names):
+    done = subprocess.run([PROGRAM, str(rounds), str(trips), *names], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise machine.infini.Trouble(f"roundtrip {' '.join(names)} ended with {done.returncode}")
+    return done.stdout.splitlines()
+
+
+def times(names):
+    """Microseconds of a trip, a sample for each round; why there are none."""
+    samples, missing = {name: [] for name in names}, {}
+    for line in program(ROUNDS, TRIPS, names):
+        name, said = line.split(" ", 1)
+        if said.startswith("not here: "):
+            missing[name] = said.removeprefix("not here: ")
+        else:
+            samples[name].append(int(said) / TRIPS / 1000)
+    return samples, missing
+
+
+def per_trip(name):
+    """System calls and context switches of a trip, in all processes."""
+    with count.Counter() as counter:
+        program(1, 1, [name])
+        few = counter.during(lambda: program(1, FEW, [name]))
+        many = counter.during(lambda: program(1, MANY, [name]))
+    # A quarter of the trips more goes before those that are measured.
+    return [(b - a) / ((MANY - FEW) * 1.25) for a, b in zip(few, many)]
+
+
+def time_rows(samples, missing):
+    for ours, ours_name in OURS:
+        for peer, peer_name, goal in PEERS:
+            name = f"round trip, {ours_name}"
+            if peer in missing:
+                yield absent(name, missing[peer], peer_name, goal)
+            else:
+                yield row(name, samples[ours], "us", samples[peer], peer_name, goal)
+
+
+def count_rows(missing):
+    counts = {name: per_trip(name) for name, *_ in OURS + PEERS if name not in missing}
+    for place, what in enumerate(("system calls", "context switches")):
+        for ours, ours_name in OURS:
+            name = f"{what} of a round trip, {ours_name}"
+            for peer, peer_name, _ in PEERS:
+                if peer not in missing:
+                    yield row(name, counts[ours][place], what, counts[peer][place], peer_name)
+            if not place:
+                yield row(name, round(counts[ours][place], 2), what, goal="<= 2")
+
+
+def main():
+    with machine.World(sys.argv[1]) as world:
+        machine.modprobe("cuse", "ublk_drv")
+        with world.alone():
+            samples, missing = times([name for name, *_ in OURS + PEERS])
+            with open(os.path.join(sys.argv[1], "samples.json"), "w", encoding="utf-8") as file:
+                json.dump(samples, file)
+            show(*time_rows(samples, missing))
+            show(*count_rows(missing))
+
+
+if __name__ == "__main__":
+    main()
