@@ -90,6 +90,10 @@ int infini_options_words(struct infini_ctl *ctl, int argc, int nr, const char *w
 /* For commands: print the help of the one that runs; 0. */
 int infini_help_print(const struct infini_ctl *ctl);
 
+/* manual.c */
+/* Let man(1) show the page of @command; false where there is no terminal, no page or no man. */
+bool infini_manual_show(const char *command);
+
 /* lookup.c */
 struct infini_devices {
 	struct infini_admin_device *device;

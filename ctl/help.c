@@ -85,6 +85,8 @@ static int infini_help_run(struct infini_ctl *ctl, int argc, char **argv)
 
 		if (strncmp((*c)->name, topic, len) || ((*c)->name[len] && (*c)->name[len] != ' '))
 			continue;
+		if (!(*c)->name[len] && infini_manual_show(topic))
+			return 0;
 		if (found)
 			putchar('\n');
 		infini_help_command_print(*c);

@@ -33,6 +33,7 @@ FIRST = [
     ("build", "module and userspace, warnings are errors", ["tests/build-check"], 1800),
 ]
 LAYERS = [
+    ("docs", "manual and documents against the sources", ["tests/docs/check"], 300),
     ("core", "scheduler core on the host, sanitizers", ["make", "-s", "-C", "tests/core", "check"],
      900),
     ("bench", "how the benchmark reports", ["python3", "tests/bench/test_report.py"], 60),
