@@ -93,13 +93,11 @@ class World:
 
 
 class Endless:
-    """A llama-bench that generates for ever and can be halted; every @TOKENS tokens it says so."""
+    """A llama-bench that generates for ever and can be halted; every @tokens tokens it says so."""
 
-    TOKENS = 16
-
-    def __init__(self, way, name, vdev="a"):
+    def __init__(self, way, name, tokens, vdev="a"):
         self.process = subprocess.Popen(
-            [*bench_words(way, name, 0, self.TOKENS, 10 ** 6), "--progress", "-o", "json"],
+            [*bench_words(way, name, 0, tokens, 10 ** 6), "--progress", "-o", "json"],
             env=environment(way, vdev), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE)
         self.wait(1)

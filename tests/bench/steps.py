@@ -16,7 +16,7 @@ from row import row, show
 
 MODELS = (("stories", "2.0 M", 2048), ("24M", "24 M", 32000))
 FEW, MANY = 2, 10
-ROUNDS = 3
+ROUNDS, TOKENS = 3, 16
 
 
 def trace(said):
@@ -34,7 +34,7 @@ class Step:
     """What a decode step takes; of a run that goes on for ever."""
 
     def __init__(self, way, name):
-        tenant = llama.Endless(way, name)
+        tenant = llama.Endless(way, name, TOKENS)
         # What it has said so far is not counted, and it stands still at a line's end.
         tenant.halt()
         tenant.rounds()
@@ -45,7 +45,7 @@ class Step:
             calls, switches = counter.during(lambda: self.run(tenant))
         tenant.end()
         self.calls, self.switches, self.sent, self.ns = (
-            number / ROUNDS / llama.Endless.TOKENS for number in (calls, switches, self.sent, self.ns))
+            number / ROUNDS / TOKENS for number in (calls, switches, self.sent, self.ns))
 
     def run(self, tenant):
         self.sent, self.ns = -loopback(), -time.monotonic_ns()

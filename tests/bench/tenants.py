@@ -17,12 +17,13 @@ from llama import INFINI, PLAIN
 from row import row, show
 
 NUMBERS = (1, 2, 4, 8)
-MODELS = (("stories", "2.0 M"), ("24M", "24 M"))
+# Which, how it is called, after how many tokens a process says so: a hundred times a second or so.
+MODELS = (("stories", "2.0 M", 16), ("24M", "24 M", 2))
 ROUNDS, SECONDS = 7, 1.5
 VDEVS = tuple(f"t{i}" for i in range(max(NUMBERS)))
 
 
-def together(tenants):
+def together(tenants, tokens):
     """Tokens per second of all."""
     for tenant in tenants:
         tenant.rounds()
@@ -37,21 +38,21 @@ def together(tenants):
     took = time.monotonic() - began
     for tenant in tenants:
         tenant.halt()
-    return rounds * llama.Endless.TOKENS / took
+    return rounds * tokens / took
 
 
-def measure(name):
+def measure(name, tokens):
     """Samples by way and number."""
     tenants = {INFINI: [], PLAIN: []}
     try:
         for way, some in tenants.items():
             for vdev in VDEVS:
-                some.append(llama.Endless(way, name, vdev))
+                some.append(llama.Endless(way, name, tokens, vdev))
                 some[-1].halt()
         samples = {(way, nr): [] for nr in NUMBERS for way in tenants}
         for _ in range(ROUNDS):
             for (way, nr), some in samples.items():
-                some.append(together(tenants[way][:nr]))
+                some.append(together(tenants[way][:nr], tokens))
         return samples
     finally:
         for some in tenants.values():
@@ -61,8 +62,8 @@ def measure(name):
 
 def main():
     with llama.World(sys.argv[1], VDEVS, "200M"):
-        for name, words in MODELS:
-            samples = measure(name)
+        for name, words, tokens in MODELS:
+            samples = measure(name, tokens)
             one = samples[INFINI, 1]
             for nr in NUMBERS[1:]:
                 what = f"{nr} tenants together, {words}"
