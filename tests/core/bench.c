@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What a job costs the scheduler, for callgrind to count: its queue becomes ready, its vdev and
- * queue are picked, it is charged and its slot given back, while all other queues wait. Started
- * and read by tests/core/cost.
+ * queue are picked, it is charged and its slot given back, while all other queues wait, or none
+ * does. Started and read by tests/core/cost and tests/bench/dispatch.py.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <valgrind/callgrind.h>
 
 #include "sched.h"
@@ -36,7 +37,7 @@ static void limits_set(struct infini_sched_limits *limits, u32 vdevs)
 	limits->rate = INFINI_RATE_MAX;
 }
 
-static void bench_init(struct bench *b, u32 vdevs, u32 queues, bool limited)
+static void bench_init(struct bench *b, u32 vdevs, u32 queues, bool limited, bool idle)
 {
 	struct infini_sched_limits limits;
 	u32 i;
@@ -54,10 +55,10 @@ static void bench_init(struct bench *b, u32 vdevs, u32 queues, bool limited)
 		infini_sched_vdev_init(&b->sched, &b->vdevs[i], &limits);
 		infini_sched_vdev_online(&b->sched, &b->vdevs[i], true, 0);
 	}
-	for (i = 0; i < vdevs * queues; i++) {
+	for (i = 0; i < vdevs * queues; i++)
 		infini_sched_queue_init(&b->queues[i], 1 + draw(b, 1000));
+	for (i = 0; i < (idle ? 1 : vdevs * queues); i++)
 		infini_sched_queue_ready(&b->sched, &b->vdevs[i / queues], &b->queues[i], true, 0);
-	}
 	/* So that they stand apart in their trees, as they do after a while. */
 	for (i = 0; i < vdevs * queues; i++)
 		infini_sched_queue_charge(&b->vdevs[i / queues], &b->queues[i],
@@ -91,17 +92,17 @@ static void bench_jobs(struct bench *b)
 		bench_job(b, 10000 + draw(b, 2000000));
 }
 
-/* Arguments: vdevs, queues of each, and 1 for caps, floors and rates. */
+/* Arguments: vdevs, queues of each, 1 for caps, floors and rates; "idle": only one queue has jobs. */
 int main(int argc, char **argv)
 {
 	struct bench b;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: bench VDEVS QUEUES LIMITS\n");
+	if (argc != 4 && (argc != 5 || strcmp(argv[4], "idle"))) {
+		fprintf(stderr, "usage: bench VDEVS QUEUES LIMITS [idle]\n");
 		return 2;
 	}
 	bench_init(&b, strtoul(argv[1], NULL, 10), strtoul(argv[2], NULL, 10),
-		   strtoul(argv[3], NULL, 10));
+		   strtoul(argv[3], NULL, 10), argc == 5);
 	bench_jobs(&b);
 	CALLGRIND_START_INSTRUMENTATION;
 	bench_jobs(&b);
