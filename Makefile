@@ -6,6 +6,8 @@
 #	make try	CMD='...' in a virtual machine that has Infini up
 #	make check	runs the tests
 #	make check-debug	the selftests and random calls under kernels that look for races
+#	make lint	what can be found wrong without running anything
+#	make check-docs	runs the command lines of the documents in a machine
 #	make shares	measures what the scheduler promises
 #	make fuzz	feeds what reads strangers' bytes with wrong ones, calls the module at random
 #	make soak	kills clients, workers, infinid and the module under load, for MINUTES
@@ -92,6 +94,14 @@ check: ready
 check-debug: ready
 	$(Q)tests/debug-check
 
+# Beside the checkers, which tests/lint/deps installs, it needs the sources of User-mode Linux.
+lint: ready
+	$(Q)tests/lint/deps
+	$(Q)tests/lint/run
+
+check-docs: ready
+	$(Q)tests/docs/run
+
 # What the scheduler promises, measured. CASES="weights cap": only these.
 shares: user
 	$(Q)tests/shares/run $(BACKEND:%=--%) $(CASES)
@@ -143,4 +153,4 @@ help:
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo try check check-debug shares fuzz soak soak-containers bench bench-containers bench-core bench-trace install help clean
+.PHONY: all ready module user user-parts demo try check lint check-docs check-debug shares fuzz soak soak-containers bench bench-containers bench-core bench-trace install help clean
