@@ -271,7 +271,6 @@ struct infini_vdev {
  * @queues: by handle; likewise @buffers and @programs, which hold one reference each
  * @wait: one wait queue for everything a client waits for
  * @ended: jobs that ended since the last read()
- * @closing: the file is being released
  * @pid: of the process that opened it; likewise @comm
  * @refusal_told: the log has a call of its that was refused
  * @cgroup_id: of its control group (v2) then; 0 where there are none
@@ -349,7 +348,7 @@ struct infini_program {
  * @buffers: what bindings name, referenced; @nr_bindings of them
  * @access: of each binding
  * @payload: the job's part of the executor's payload area; @payload_room bytes are allocated
- * @data_at: where the inputs' bytes begin in @payload; likewise the offsets below
+ * @inputs_at: where the inputs are in @payload; likewise @outputs_at and @args_at
  * @dispatch: number of the present dispatch
  * @status: of a DOOMED or DONE job
  * @tokens_prompt: known when it is done, as the three below it
