@@ -16,10 +16,11 @@
 #include "peer.h"
 #include "uring.h"
 
-#define ID		0
 #define SECTOR		512
 #define BUFFER_BYTES	65536
 
+/* The device's number: a killed server's device stays behind it. */
+static int id;
 static int control = -1, fd = -1;
 static void *sector;
 
@@ -29,13 +30,14 @@ static int ublk_make(void *own)
 	control = open("/dev/ublk-control", O_RDWR | O_CLOEXEC);
 	if (control < 0)
 		return -errno;
+	id = getpid();
 	return posix_memalign(&sector, 4096, 4096) ? -ENOMEM : 0;
 }
 
 static void command(struct uring *ring, uint32_t op, void *data, uint16_t bytes, uint64_t inline_data)
 {
 	struct ublksrv_ctrl_cmd cmd = {
-		.dev_id = ID,
+		.dev_id = id,
 		.queue_id = UINT16_MAX,
 		.len = bytes,
 		.addr = (uintptr_t)data,
@@ -55,7 +57,7 @@ static void device_add(struct uring *ring)
 		.nr_hw_queues = 1,
 		.queue_depth = 1,
 		.max_io_buf_bytes = BUFFER_BYTES,
-		.dev_id = ID,
+		.dev_id = id,
 		.ublksrv_pid = getpid(),
 		.flags = UBLK_F_CMD_IOCTL_ENCODE,
 	};
@@ -76,6 +78,14 @@ static void device_add(struct uring *ring)
 	command(ring, UBLK_U_CMD_SET_PARAMS, &params, sizeof(params), 0);
 }
 
+static int node_open(char kind, int flags)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/ublk%c%d", kind, id);
+	return open_soon(path, flags);
+}
+
 /* The requests of the only queue, of which there is only one at a time. */
 static void *queue_serve(void *unused)
 {
@@ -83,24 +93,24 @@ static void *queue_serve(void *unused)
 	struct ublksrv_io_cmd io = { 0 };
 	const struct ublksrv_io_desc *request;
 	void *buffer;
-	int queue = open_soon("/dev/ublkc0", O_RDWR | O_CLOEXEC), err;
+	int queue = node_open('c', O_RDWR | O_CLOEXEC), err;
 
 	(void)unused;
 	if (queue < 0)
-		die("/dev/ublkc0", queue);
+		die("/dev/ublkc", queue);
 	err = uring_open(&ring, 4);
 	if (err)
 		die("io_uring", err);
 	request = mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_POPULATE, queue,
 		       UBLKSRV_CMD_BUF_OFFSET);
 	if (request == MAP_FAILED || posix_memalign(&buffer, 4096, BUFFER_BYTES))
-		die("/dev/ublkc0: memory", ENOMEM);
+		die("/dev/ublkc: memory", ENOMEM);
 	io.addr = (uintptr_t)buffer;
 	uring_command(&ring, queue, UBLK_U_IO_FETCH_REQ, &io, sizeof(io));
 	for (;;) {
 		err = uring_next(&ring, 1);
 		if (err != UBLK_IO_RES_OK)
-			die("/dev/ublkc0", err);
+			die("/dev/ublkc", err);
 		io.result = (int)request->nr_sectors * SECTOR;
 		uring_command(&ring, queue, UBLK_U_IO_COMMIT_AND_FETCH_REQ, &io, sizeof(io));
 	}
@@ -127,7 +137,7 @@ static int ublk_reach(void *own)
 {
 	(void)own;
 	close(control);
-	fd = open_soon("/dev/ublkb0", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	fd = node_open('b', O_RDONLY | O_DIRECT | O_CLOEXEC);
 	return fd < 0 ? fd : 0;
 }
 
@@ -135,7 +145,7 @@ static void ublk_trip(void *own)
 {
 	(void)own;
 	if (pread(fd, sector, SECTOR, 0) != SECTOR)
-		die("/dev/ublkb0", errno);
+		die("/dev/ublkb", errno);
 }
 
 static void ublk_end(void *own)
