@@ -29,10 +29,16 @@
 /* What the backend complained of last. */
 static char complaint[INFINI_END_REASON_MAX];
 
+/* Where the reason of a sudden end is told. */
+static int last_words_fd = -1;
+
+/* What is critical is followed by abort(), in whichever thread: nobody tells the module afterwards. */
 static void log_backend(int priority, const char *message)
 {
 	if (priority <= LOG_WARNING)
 		snprintf(complaint, sizeof(complaint), "%s", message);
+	if (priority <= LOG_CRIT && last_words_fd >= 0)
+		infini_end_reason(last_words_fd, message);
 	infini_log_limited(priority, message);
 }
 
@@ -320,6 +326,7 @@ _Noreturn void infini_worker_main(const struct infini_worker *worker)
 	snprintf(title, sizeof(title), "vdev %s", worker->vdev_name);
 	infini_log_prefix(title);
 	close_others(worker->executor_fd);
+	last_words_fd = worker->executor_fd;
 	infini_log_reopen();
 	ret = run(worker);
 	if (ret == -ENODEV) {

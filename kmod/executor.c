@@ -708,7 +708,9 @@ static int infini_executor_attach(struct infini_ucmd *ucmd)
 static int infini_executor_end_reason(struct infini_ucmd *ucmd)
 {
 	struct infini_executor *executor = ucmd->file->private_data;
+	struct infini_device *device = executor->vdev->device;
 	struct infini_end_reason *cmd = ucmd->cmd;
+	unsigned long flags;
 	int err;
 
 	if (infini_executor_refuses(executor))
@@ -716,10 +718,10 @@ static int infini_executor_end_reason(struct infini_ucmd *ucmd)
 	err = infini_end_reason_check(cmd);
 	if (err)
 		return err;
-	if (mutex_lock_interruptible(&executor->lock))
-		return -EINTR;
+	/* Not executor->lock: EXCHANGE sleeps with it, and any thread may be the one that dies. */
+	spin_lock_irqsave(&device->lock, flags);
 	memcpy(executor->end_reason, cmd->reason, sizeof(executor->end_reason));
-	mutex_unlock(&executor->lock);
+	spin_unlock_irqrestore(&device->lock, flags);
 	return 0;
 }
 

@@ -467,7 +467,7 @@ enum infini_executor_state {
  * @told: notices handed out and not confirmed by the next EXCHANGE yet
  * @word: the yield word, in a page of its own
  * @bounce: dispatches on their way to the executor; @lock
- * @end_reason: why it is going to end, or ""; @lock
+ * @end_reason: why it is going to end, or ""; device->lock
  */
 struct infini_executor {
 	refcount_t refs;

@@ -250,7 +250,6 @@ static int null_program_run(struct infini_backend *backend, struct infini_backen
 	const struct infini_null_program *code = &program->code;
 	uint64_t segment, ns = code->segment_ns, *counter = NULL;
 
-	(void)backend;
 	if (run->args_bytes && run->args_bytes != sizeof(ns))
 		return -EINVAL;
 	if (run->args_bytes)
@@ -268,8 +267,10 @@ static int null_program_run(struct infini_backend *backend, struct infini_backen
 			run->segment = segment;
 			return INFINI_BACKEND_PREEMPTED;
 		}
-		if (!segment && (code->flags & INFINI_NULL_F_CRASH))
+		if (!segment && (code->flags & INFINI_NULL_F_CRASH)) {
+			backend->log(LOG_CRIT, "null program: aborts, as it says");
 			abort();
+		}
 		if (ns)
 			be_busy(ns, code->flags & INFINI_NULL_F_SPIN);
 		if (counter)

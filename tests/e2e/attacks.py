@@ -83,6 +83,7 @@ class World:
 
     def __init__(self, out):
         self.daemon = infini.Daemon(out, ["null0"], CONFIG)
+        self.events = infini.Events(out)
         if os.path.exists(self.daemon.log):
             os.unlink(self.daemon.log)
 
@@ -273,6 +274,8 @@ def case_crash(world):
     """18: a program that kills its worker"""
     with world.infinid_tells(r"vdev mine: worker \d+ was killed by SIGABRT"):
         all_are(from_container("crash"), "EOWNERDEAD")
+    world.events.wait_why("executor-lost", "mine",
+                          "killed by signal 6; it said: null program: aborts, as it says")
 
 
 def case_endless(world):
@@ -309,6 +312,7 @@ def main():
     for vdev in ("mine", "other"):
         infini.ctl("vdev", "delete", vdev)
     world.daemon.stop()
+    world.events.stop()
     infini.unload_module()
     tap.end()
 

@@ -2,7 +2,9 @@
 /* Every netlink command: right, wrong, without rights; events. */
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -710,6 +712,47 @@ static int executor_by_hand(uint32_t vdev)
 	return fd;
 }
 
+static void interrupted(int signal)
+{
+	(void)signal;
+}
+
+static void *sleep_in_exchange(void *fd)
+{
+	static char payload[1 << 20];
+	struct infini_dispatch dispatch;
+	struct infini_exchange arg = {
+		.dispatches = (uintptr_t)&dispatch,
+		.nr_dispatches = 1,
+		.dispatches_stride = sizeof(dispatch),
+		.payload = (uintptr_t)payload,
+		.payload_bytes = sizeof(payload),
+	};
+
+	infini_exchange(*(int *)fd, &arg);
+	return NULL;
+}
+
+/* Whichever thread dies can say why, while another waits for work. */
+static void end_reason_of_another_thread(struct genl *events, uint32_t vdev)
+{
+	struct sigaction action = { .sa_handler = interrupted };
+	int fd = executor_by_hand(vdev);
+	pthread_t thread;
+
+	CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, sleep_in_exchange, &fd), 0);
+	usleep(100000);
+	/* It sleeps until it is interrupted: who had to wait for it would be ended here. */
+	alarm(60);
+	CHECK_ERR(infini_end_reason(fd, "a thread gave up"), 0);
+	alarm(0);
+	CHECK_EQ(pthread_kill(thread, SIGUSR1), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	close(fd);
+	expect_why(events, INFINI_EVENT_EXECUTOR_LOST, "a thread gave up");
+}
+
 static void end_reasons(void)
 {
 	char longest[INFINI_END_REASON_MAX + 40];
@@ -738,6 +781,7 @@ static void end_reasons(void)
 	close(fd);
 	longest[INFINI_END_REASON_MAX - 1] = '\0';
 	expect_why(&events, INFINI_EVENT_EXECUTOR_LOST, longest);
+	end_reason_of_another_thread(&events, vdev);
 	world.process = world_executor_start(&world, vdev, 1, &world.fake);
 	kill(world.process, SIGKILL);
 	expect_why(&events, INFINI_EVENT_EXECUTOR_LOST, "killed by signal 9");

@@ -200,7 +200,7 @@ static int64_t patience(void)
 {
 	if (one_in(16))
 		return random_deadline();
-	return one_in(4) ? INFINI_FOREVER : now_ns() + 50000000;
+	return now_ns() + (one_in(4) ? 60 * SECOND : 50000000);
 }
 
 static void exchange(struct hands *hands)
