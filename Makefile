@@ -24,6 +24,7 @@
 #
 #	V=1		show commands
 #	LAYER=name	make check: only this layer (make check LAYER=help lists them)
+#	MATRIX=full	make check: everything on every kernel, not only once each ioctl
 #	CMD='...'	make try: shell commands ($$ for $)
 #	SECONDS=N	make fuzz: how long for each target
 #	MINUTES=N	make soak: how long (default 10)
@@ -41,7 +42,7 @@ Q := $(if $(V),,@)
 MAKEFLAGS += --no-print-directory
 BUILD := build
 
-export V PREFIX DESTDIR
+export V PREFIX DESTDIR MATRIX
 
 ifdef HOST
 inside :=

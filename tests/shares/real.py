@@ -13,6 +13,7 @@ Prints TAP, writes OUT/BACKEND.json.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -33,6 +34,7 @@ BACKLOGGED = 0.98
 # Compiling is part of a kernel's first job.
 MOST_MS = 600000
 PARAMETERS = "/sys/module/infini/parameters"
+TRACING = "/sys/kernel/tracing"
 
 
 class Ggml:
@@ -331,6 +333,38 @@ def case_latency(table):
             tenant.end()
 
 
+class Trace:
+    """Segments that jobs had each time before they were stopped."""
+
+    EVENTS = ("infini_job_dispatch", "infini_job_preempt")
+    LINE = re.compile(r"(infini_job_\w+): .*?(client=\d+ queue=\d+) .*?(seqno=\d+) .*?segment=(\d+)")
+
+    def __enter__(self):
+        with open(os.path.join(TRACING, "trace"), "w", encoding="ascii"):
+            pass
+        self.enable("1")
+        return self
+
+    def __exit__(self, *_):
+        self.enable("0")
+
+    def enable(self, value):
+        for event in self.EVENTS:
+            with open(os.path.join(TRACING, "events/infini", event, "enable"), "w",
+                      encoding="ascii") as file:
+                file.write(value)
+
+    def segments(self):
+        begun, had = {}, []
+        with open(os.path.join(TRACING, "trace"), encoding="utf-8", errors="replace") as file:
+            for event, job, seqno, segment in self.LINE.findall(file.read()):
+                if event == "infini_job_dispatch":
+                    begun[job, seqno] = int(segment)
+                elif (job, seqno) in begun:
+                    had.append(int(segment) - begun[job, seqno])
+        return had
+
+
 def slices(table, kind, name):
     """Long jobs against each other: ms of a slice in the mean, and how often they were stopped."""
     tenants = []
@@ -346,10 +380,17 @@ def slices(table, kind, name):
 
 def case_preemption(table):
     """a long job is stopped between its segments"""
-    mean, stopped = slices(table, "long", "long jobs against each other")
-    table.at_most("long jobs against each other: a slice, in the mean", table.chip.slice_ms,
-                  mean, "ms",
-                  f"{stopped} preemptions in {SECONDS} s")
+    with Trace() as trace:
+        mean, stopped = slices(table, "long", "long jobs against each other")
+    had = trace.segments()
+    segments, name = sum(had) / max(len(had), 1), "long jobs against each other: a slice, in the mean"
+    detail = f"{stopped} preemptions in {SECONDS} s, after {segments:.1f} segments in the mean"
+    if had and max(had) == 1 and mean > table.chip.slice_ms:
+        table.limit(f"{name}: {table.chip.slice_ms} ms", f"a segment of this chip takes {mean:.0f} ms, and "
+                    "what it computes at once cannot be cut")
+        table.at_most(f"{name}, in segments", 1, segments, "", detail)
+    else:
+        table.at_most(name, table.chip.slice_ms, mean, "ms", detail)
     if not hasattr(table.chip, "whole"):
         return
     mean, stopped = slices(table, "whole", "jobs that may not be cut against each other")
