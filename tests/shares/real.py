@@ -88,7 +88,9 @@ class Vulkan(Ggml):
 class Remote(Ggml):
     """As many servers of ggml as there are vdevs at once."""
 
-    name, device, slice_ms = "remote", "far", 100
+    name, device = "remote", "far"
+    # It computes in processes of its own, on the same processor here.
+    tokens, patience_s, slice_ms, prompt = 60, 400, 100, 512
     endpoints = [f"127.0.0.1:{port}" for port in range(50052, 50056)]
     config = f"[backend ggml]\ndevices = none\n[remote far]\nendpoint = {' '.join(endpoints)}\nretry_s = 1\n"
     limits = (("more vdevs at once than the remote machine has servers",
