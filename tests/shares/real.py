@@ -49,6 +49,8 @@ class Ggml:
     slice_ms = 20
     # Tokens of a long prompt.
     prompt = 2048
+    # Of a measurement of weights: the smallest of 1:2:4:8 is to have a hundred jobs in it.
+    seconds = 10
 
     def start(self, out):
         """What there must be before infinid."""
@@ -78,7 +80,7 @@ class Vulkan(Ggml):
 
     name, device, config = "vulkan", "vulkan0", "[backend ggml]\ndevices = vulkan0\n"
     # Compiling its shaders is slow.
-    tokens, patience_s, slice_ms, prompt = 60, 400, 100, 512
+    tokens, patience_s, slice_ms, prompt, seconds = 60, 400, 100, 512, 40
 
     def start(self, out):
         # ggml leaves software devices out unless they are asked for by number.
@@ -90,7 +92,7 @@ class Remote(Ggml):
 
     name, device = "remote", "far"
     # It computes in processes of its own, on the same processor here.
-    tokens, patience_s, slice_ms, prompt = 60, 400, 100, 512
+    tokens, patience_s, slice_ms, prompt, seconds = 60, 400, 100, 512, 40
     endpoints = [f"127.0.0.1:{port}" for port in range(50052, 50056)]
     config = f"[backend ggml]\ndevices = none\n[remote far]\nendpoint = {' '.join(endpoints)}\nretry_s = 1\n"
     limits = (("more vdevs at once than the remote machine has servers",
@@ -115,7 +117,7 @@ class OpenCL:
     name, device, memory = "opencl", "opencl0", "200M"
     config = "[backend ggml]\nenabled = no\n[backend opencl]\nenabled = yes\n"
     rate_detail = "of which clients tell"
-    patience_s, slice_ms = 120, 20
+    patience_s, slice_ms, seconds = 120, 20, 10
     limits = (("100 tokens/s in spite of a client that tells of none",
                "what a kernel in OpenCL C computes are no tokens to the backend; a cap bounds such a vdev"),
               ("preemption of a kernel that may not be cut",
@@ -258,7 +260,7 @@ def weights(table, name, tenants, parts, calm_before=True):
     for tenant, part in zip(tenants, parts):
         tenant.set(weight=part)
     time.sleep(0.1)
-    window = Window(table.host, calm_before=calm_before)
+    window = Window(table.host, table.chip.seconds, calm_before)
     names = [tenant.name for tenant in tenants]
     table.ratio(name, [part / min(parts) for part in parts], [window.got(n) for n in names],
                 WITHIN_PCT, window.backlogged(names), BACKLOGGED, window.detail(names))
@@ -336,7 +338,9 @@ class Trace:
             for *job, segment, occupancy in self.LINE.findall(file.read()):
                 begin = before.get(tuple(job), (0, 0.0))
                 before[tuple(job)] = end = int(segment), int(occupancy) / 1e6
-                self.slices.append((end[0] - begin[0], end[1] - begin[1]))
+                # Others were given back without having begun.
+                if end[0] > begin[0]:
+                    self.slices.append((end[0] - begin[0], end[1] - begin[1]))
 
     def enable(self, value):
         with open(self.EVENT, "w", encoding="ascii") as file:
@@ -348,7 +352,7 @@ class Trace:
 
     def segment_ms(self):
         """The longest."""
-        return max((ms / segments for segments, ms in self.slices if segments), default=0.0)
+        return max((ms / segments for segments, ms in self.slices), default=0.0)
 
 
 def wait_p99_ms(vdev):
