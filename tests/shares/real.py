@@ -49,7 +49,7 @@ class Ggml:
     slice_ms = 20
     # Tokens of a long prompt.
     prompt = 2048
-    # Of a measurement of weights: the smallest of 1:2:4:8 is to have a hundred jobs in it.
+    # Of a measurement of weights: one job more or less of who gets a fifteenth is not to show.
     seconds = 10
 
     def start(self, out):
@@ -318,8 +318,8 @@ def case_limits(table):
 class Trace:
     """Jobs that were stopped: segments and milliseconds in the slot each time before that."""
 
-    EVENT = os.path.join(TRACING, "events/infini/infini_job_preempt/enable")
-    LINE = re.compile(r"infini_job_preempt: .*?(client=\d+ queue=\d+) .*?(seqno=\d+) .*?segment=(\d+) "
+    EVENTS = ("infini_job_dispatch", "infini_job_preempt")
+    LINE = re.compile(r"(infini_job_\w+): .*?(client=\d+ queue=\d+) .*?(seqno=\d+) .*?segment=(\d+) "
                       r".*?occupancy_ns=(\d+)")
 
     def __init__(self):
@@ -335,16 +335,20 @@ class Trace:
         self.enable("0")
         before = {}
         with open(os.path.join(TRACING, "trace"), encoding="utf-8", errors="replace") as file:
-            for *job, segment, occupancy in self.LINE.findall(file.read()):
-                begin = before.get(tuple(job), (0, 0.0))
-                before[tuple(job)] = end = int(segment), int(occupancy) / 1e6
+            for event, *job, segment, occupancy in self.LINE.findall(file.read()):
+                now = int(segment), int(occupancy) / 1e6
+                begin = before.setdefault(tuple(job), now)
+                if event == "infini_job_dispatch":
+                    continue
+                before[tuple(job)] = now
                 # Others were given back without having begun.
-                if end[0] > begin[0]:
-                    self.slices.append((end[0] - begin[0], end[1] - begin[1]))
+                if now[0] > begin[0]:
+                    self.slices.append((now[0] - begin[0], now[1] - begin[1]))
 
     def enable(self, value):
-        with open(self.EVENT, "w", encoding="ascii") as file:
-            file.write(value)
+        for event in self.EVENTS:
+            with open(os.path.join(TRACING, "events/infini", event, "enable"), "w", encoding="ascii") as file:
+                file.write(value)
 
     def segments(self):
         """Of a slice, in the mean; 0 when nothing was stopped."""
@@ -379,12 +383,13 @@ def case_latency(table):
             tenant.end()
 
 
-def slices(table, kind, name):
+def slices(table, kind, name, trace):
     """Long jobs against each other: ms of a slice in the mean, and how often they were stopped."""
     tenants = []
     try:
         tenants = [Tenant(table.chip, vdev, kind) for vdev in ("a", "b")]
-        window = weights(table, name, tenants, (100, 100))
+        with trace:
+            window = weights(table, name, tenants, (100, 100))
         return (max(1000 * window.got(t.name) / max(window.rise[t.name]["slices"], 1) for t in tenants),
                 sum(window.rise[t.name]["preemptions"] for t in tenants))
     finally:
@@ -394,8 +399,8 @@ def slices(table, kind, name):
 
 def case_preemption(table):
     """a long job is stopped between its segments"""
-    with Trace() as trace:
-        mean, stopped = slices(table, "long", "long jobs against each other")
+    trace = Trace()
+    mean, stopped = slices(table, "long", "long jobs against each other", trace)
     name = "long jobs against each other: a slice, in the mean"
     segments, longest = trace.segments(), trace.segment_ms()
     detail = f"{stopped} preemptions in {SECONDS} s, {segments:.1f} segments each, the longest {longest:.1f} ms"
@@ -407,7 +412,7 @@ def case_preemption(table):
         table.at_most(name, table.chip.slice_ms, mean, "ms", detail)
     if not hasattr(table.chip, "whole"):
         return
-    mean, stopped = slices(table, "whole", "jobs that may not be cut against each other")
+    mean, stopped = slices(table, "whole", "jobs that may not be cut against each other", Trace())
     print(f"# not to be cut: {mean:.1f} ms a slice, {stopped} preemptions", flush=True)
 
 
