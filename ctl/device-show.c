@@ -10,9 +10,10 @@
 
 static void infini_device_show_kind(const struct infini_memory_kind *kind)
 {
-	printf("memory kind  %s%s%s, aligned to %s", (const char *)kind->name,
+	printf("memory kind  %s%s%s%s, aligned to %s", (const char *)kind->name,
 	       kind->flags & INFINI_MEMORY_F_UNIFIED ? ", unified" : "",
 	       kind->flags & INFINI_MEMORY_F_WEIGHTS ? ", for weights" : "",
+	       kind->flags & INFINI_MEMORY_F_FILE ? ", files in place" : "",
 	       infini_bytes_text(kind->alignment).s);
 	if (kind->max_bytes)
 		printf(", at most %s a buffer", infini_bytes_text(kind->max_bytes).s);

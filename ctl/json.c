@@ -27,6 +27,8 @@ static struct json_object *infini_json_kind(const struct infini_memory_kind *kin
 			       json_object_new_boolean(kind->flags & INFINI_MEMORY_F_UNIFIED));
 	json_object_object_add(object, "weights",
 			       json_object_new_boolean(kind->flags & INFINI_MEMORY_F_WEIGHTS));
+	json_object_object_add(object, "files",
+			       json_object_new_boolean(kind->flags & INFINI_MEMORY_F_FILE));
 	infini_json_set_u64(object, "alignment", kind->alignment);
 	infini_json_set_u64(object, "max_bytes", kind->max_bytes);
 	return object;
@@ -111,6 +113,7 @@ static struct json_object *infini_json_stats(const struct infini_admin_vdev *vde
 	infini_json_set_u64(object, "memory_used_bytes", stats->memory_used_bytes);
 	infini_json_set_u64(object, "memory_peak_bytes", stats->memory_peak_bytes);
 	infini_json_set_u64(object, "memory_failed", stats->memory_failed);
+	infini_json_set_u64(object, "file_bytes", stats->file_bytes);
 	infini_json_set_u64(object, "clients", stats->clients);
 	infini_json_set_u64(object, "queues", stats->queues);
 	infini_json_set_u64(object, "buffers", stats->buffers);

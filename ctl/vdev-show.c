@@ -59,6 +59,9 @@ static void infini_vdev_show_stats(const struct infini_admin_vdev *v)
 	       infini_bytes_text(s->memory_used_bytes).s,
 	       infini_bytes_text(v->memory_limit_bytes).s,
 	       infini_bytes_text(s->memory_peak_bytes).s, (uint64_t)s->memory_failed);
+	if (s->file_bytes)
+		printf("files        %s behind buffers, not counted as memory\n",
+		       infini_bytes_text(s->file_bytes).s);
 	printf("objects      %" PRIu64 " clients, %" PRIu64 " queues, %" PRIu64 " buffers, %" PRIu64
 	       " programs\n", (uint64_t)s->clients, (uint64_t)s->queues, (uint64_t)s->buffers,
 	       (uint64_t)s->programs);

@@ -10,6 +10,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ERRNO_MAX	4095
@@ -27,6 +28,12 @@ static const void *payload_at(const struct infini_job_context *ctx, uint64_t off
 	    count > (ctx->payload_bytes - offset) / element_bytes)
 		return NULL;
 	return ctx->payload + offset;
+}
+
+/* Writing where a file is mapped would end this process. */
+static bool is_writable(const struct infini_backend_buffer *buffer)
+{
+	return buffer->type != INFINI_BUFFER_FILE;
 }
 
 static bool range_inside(const struct infini_backend_buffer *buffer, uint64_t offset,
@@ -58,6 +65,8 @@ static int bindings_resolve(struct infini_job_context *ctx, const struct infini_
 		if (ret)
 			return ret;
 		ctx->bindings[i].access = from[i].access;
+		if ((from[i].access & INFINI_ACCESS_WRITE) && !is_writable(ctx->bindings[i].buffer))
+			return -EPROTO;
 	}
 	return 0;
 }
@@ -80,7 +89,7 @@ static int inputs_apply(const struct infini_job_context *ctx,
 		if (!data || input->binding >= dispatch->nr_bindings)
 			return -EPROTO;
 		buffer = ctx->bindings[input->binding].buffer;
-		if (!range_inside(buffer, input->offset, input->bytes))
+		if (!range_inside(buffer, input->offset, input->bytes) || !is_writable(buffer))
 			return -EPROTO;
 		ret = objects->ops->write(objects->backend, buffer, input->offset, data,
 					  input->bytes);
@@ -109,7 +118,7 @@ static int outputs_apply(const struct infini_job_context *ctx,
 		src = ctx->bindings[output->src_binding].buffer;
 		dst = ctx->bindings[output->dst_binding].buffer;
 		if (!range_inside(src, output->src_offset, output->bytes) ||
-		    !range_inside(dst, output->dst_offset, output->bytes))
+		    !range_inside(dst, output->dst_offset, output->bytes) || !is_writable(dst))
 			return -EPROTO;
 		ret = objects->ops->copy(objects->backend, dst, output->dst_offset, src,
 					 output->src_offset, output->bytes);
@@ -181,7 +190,7 @@ static int run_copy(struct infini_job_context *ctx, const struct infini_dispatch
 	t.dst = ctx->bindings[0].buffer;
 	t.src = ctx->bindings[1].buffer;
 	if (!range_inside(t.dst, t.dst_offset, t.bytes) ||
-	    !range_inside(t.src, t.src_offset, t.bytes))
+	    !range_inside(t.src, t.src_offset, t.bytes) || !is_writable(t.dst))
 		return -EPROTO;
 	t.backward = t.dst == t.src && t.dst_offset > t.src_offset;
 	return transfer_run(ctx, &t, dispatch, result);
@@ -199,7 +208,7 @@ static int run_fill(struct infini_job_context *ctx, const struct infini_dispatch
 	if (dispatch->nr_bindings != 1)
 		return -EPROTO;
 	t.dst = ctx->bindings[0].buffer;
-	if (!range_inside(t.dst, t.dst_offset, t.bytes))
+	if (!range_inside(t.dst, t.dst_offset, t.bytes) || !is_writable(t.dst))
 		return -EPROTO;
 	return transfer_run(ctx, &t, dispatch, result);
 }
@@ -348,6 +357,25 @@ static int finish(struct infini_job_context *ctx, int ret)
 	return -EIO;
 }
 
+/* Whether the job has, or may have, computed with zeros instead of what was in a file. */
+static bool lost_a_file(const struct infini_job_context *ctx,
+			const struct infini_dispatch *dispatch)
+{
+	char line[96];
+
+	if (dispatch->op == INFINI_OP_ALLOC)
+		return false;
+	for (uint32_t i = 0; i < dispatch->nr_bindings; i++) {
+		if (!infini_objects_buffer_is_lost(ctx->bindings[i].buffer))
+			continue;
+		snprintf(line, sizeof(line), "the file behind buffer %llu was truncated or cannot be "
+			 "read: its jobs fail", (unsigned long long)ctx->bindings[i].buffer->id);
+		infini_log_limited(LOG_WARNING, line);
+		return true;
+	}
+	return false;
+}
+
 void infini_job_run(struct infini_job_context *ctx, const struct infini_dispatch *dispatch,
 		    struct infini_result *result)
 {
@@ -355,6 +383,8 @@ void infini_job_run(struct infini_job_context *ctx, const struct infini_dispatch
 
 	*result = (struct infini_result){ .dispatch = dispatch->dispatch };
 	ret = finish(ctx, run_op(ctx, dispatch, result));
+	if (ret >= 0 && lost_a_file(ctx, dispatch))
+		ret = -ENODATA;
 	if (ret == INFINI_BACKEND_PREEMPTED) {
 		result->state = INFINI_RESULT_PREEMPTED;
 		return;

@@ -71,6 +71,8 @@ static const struct member_family vdev_families[] = {
 	     "Device memory in use."),
 	VDEV(memory_limit_bytes, "memory_limit_bytes", GAUGE, "bytes", ONE,
 	     "Device memory that the vdev may use."),
+	VDEV(stats.file_bytes, "file_bytes", GAUGE, "bytes", ONE,
+	     "Of files that stand behind buffers; no part of the memory in use."),
 	VDEV(stats.memory_failed, "refused_allocations", COUNTER, NULL, ONE,
 	     "Allocations refused by the limit or for lack of room on the device."),
 	VDEV(stats.clients, "clients", GAUGE, NULL, ONE, "Processes that have the vdev open."),

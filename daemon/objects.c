@@ -2,16 +2,20 @@
 /* What a worker knows of its vdev: buffers and loaded programs, by the kernel's ids. */
 #include "objects.h"
 
+#include "file_map.h"
+
 #include <errno.h>
 #include <infini.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BUCKETS_START	64
 
 struct buffer_object {
 	struct infini_object object;
 	uint64_t map_offset;
+	struct infini_file_map file;	/* of INFINI_BUFFER_FILE */
 	struct infini_backend_buffer buffer;
 };
 
@@ -119,6 +123,39 @@ int infini_objects_init(struct infini_objects *objects, int fd,
 
 /* ---- buffers ----------------------------------------------------------------------- */
 
+static int file_receive(struct infini_objects *objects, struct buffer_object *object)
+{
+	uint64_t offset = 0;
+	int ret, fd = infini_buffer_receive(objects->fd, object->object.id, &offset);
+
+	if (fd < 0)
+		return fd;
+	ret = infini_file_map_add(&object->file, fd, offset, object->buffer.bytes);
+	close(fd);
+	/* Nobody writes there: the kernel gives out FILE buffers for reading only. */
+	object->buffer.addr = ret ? NULL : (void *)object->file.addr;
+	return ret;
+}
+
+/* As the kernel has it; what only the backend has is its own to make. */
+static int buffer_map(struct infini_objects *objects, struct buffer_object *object)
+{
+	if (object->buffer.type == INFINI_BUFFER_FILE)
+		return file_receive(objects, object);
+	if (!object->map_offset)
+		return 0;
+	return infini_executor_map(objects->fd, object->map_offset, object->buffer.bytes,
+				   &object->buffer.addr);
+}
+
+static void buffer_unmap(struct buffer_object *object)
+{
+	if (object->buffer.type == INFINI_BUFFER_FILE)
+		infini_file_map_remove(&object->file);
+	else if (object->buffer.addr)
+		infini_unmap(object->buffer.addr, object->buffer.bytes);
+}
+
 static int buffer_add(struct infini_objects *objects, const struct infini_dispatch_binding *binding)
 {
 	struct buffer_object *object;
@@ -135,12 +172,9 @@ static int buffer_add(struct infini_objects *objects, const struct infini_dispat
 	object->buffer.type = binding->type;
 	object->buffer.kind = binding->kind;
 	object->buffer.bytes = binding->bytes;
-	if (binding->map_offset) {
-		ret = infini_executor_map(objects->fd, binding->map_offset, binding->bytes,
-					  &object->buffer.addr);
-		if (ret)
-			goto err_free;
-	}
+	ret = buffer_map(objects, object);
+	if (ret)
+		goto err_free;
 	ret = objects->ops->buffer_add(objects->backend, &object->buffer);
 	if (ret)
 		goto err_unmap;
@@ -148,8 +182,7 @@ static int buffer_add(struct infini_objects *objects, const struct infini_dispat
 	return 0;
 
 err_unmap:
-	if (object->buffer.addr)
-		infini_unmap(object->buffer.addr, object->buffer.bytes);
+	buffer_unmap(object);
 err_free:
 	free(object);
 	return ret;
@@ -160,8 +193,7 @@ static void buffer_free(struct infini_objects *objects, struct infini_object *ob
 	struct buffer_object *gone = (struct buffer_object *)object;
 
 	objects->ops->buffer_remove(objects->backend, &gone->buffer);
-	if (gone->buffer.addr)
-		infini_unmap(gone->buffer.addr, gone->buffer.bytes);
+	buffer_unmap(gone);
 	free(gone);
 }
 
@@ -174,7 +206,7 @@ int infini_objects_buffer_get(struct infini_objects *objects,
 
 	object = (struct buffer_object *)table_find(&objects->buffers, binding->buffer);
 	if (!object) {
-		if (!binding->map_offset)
+		if (!binding->map_offset && binding->type != INFINI_BUFFER_FILE)
 			return -EOWNERDEAD;
 		ret = buffer_add(objects, binding);
 		if (ret)
@@ -188,10 +220,19 @@ int infini_objects_buffer_get(struct infini_objects *objects,
 	return 0;
 }
 
+bool infini_objects_buffer_is_lost(const struct infini_backend_buffer *buffer)
+{
+	const struct buffer_object *object =
+		(const void *)((const char *)buffer - offsetof(struct buffer_object, buffer));
+
+	return buffer->type == INFINI_BUFFER_FILE && infini_file_map_is_lost(&object->file);
+}
+
 int infini_objects_buffer_alloc(struct infini_objects *objects,
 				const struct infini_dispatch_binding *binding)
 {
-	if (binding->map_offset || table_find(&objects->buffers, binding->buffer))
+	if (binding->map_offset || binding->type == INFINI_BUFFER_FILE ||
+	    table_find(&objects->buffers, binding->buffer))
 		return -EPROTO;
 	return buffer_add(objects, binding);
 }

@@ -44,6 +44,9 @@ int infini_objects_buffer_get(struct infini_objects *objects,
 			      const struct infini_dispatch_binding *binding,
 			      struct infini_backend_buffer **buffer);
 
+/* A FILE buffer whose file was truncated, or cannot be read: what was computed with it is wrong. */
+bool infini_objects_buffer_is_lost(const struct infini_backend_buffer *buffer);
+
 /* Have the backend allocate the executor's side of a new buffer. */
 int infini_objects_buffer_alloc(struct infini_objects *objects,
 				const struct infini_dispatch_binding *binding);

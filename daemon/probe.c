@@ -253,8 +253,12 @@ static const char *kind_refusal(const struct infini_memory_kind *kind)
 		return "a memory kind without a name";
 	if (!kind->alignment || (kind->alignment & (kind->alignment - 1)))
 		return "a memory kind whose alignment is no power of two";
-	if (kind->flags & ~(uint32_t)(INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_WEIGHTS))
+	if (kind->flags & ~(uint32_t)(INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_WEIGHTS |
+				      INFINI_MEMORY_F_FILE))
 		return "a memory kind with an unknown flag";
+	if ((kind->flags & INFINI_MEMORY_F_FILE) &&
+	    kind->flags != (INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_FILE))
+		return "a memory kind that takes files and is not UNIFIED and plain";
 	return NULL;
 }
 

@@ -11,6 +11,7 @@
 
 #include "backend_load.h"
 #include "exchange.h"
+#include "file_map.h"
 #include "log.h"
 #include "proctitle.h"
 #include "refusal.h"
@@ -229,7 +230,9 @@ static int serve(const struct infini_worker *worker, const struct infini_backend
 		goto out;
 	exchanger.retire = retire;
 	set_signals(on_stop, on_retire);
-	ret = infini_exchanger_serve(&exchanger);
+	ret = infini_file_maps_watch();
+	if (!ret)
+		ret = infini_exchanger_serve(&exchanger);
 	if (exchanger.job.lost)
 		tell_reason(worker, complaint[0] ? complaint : "the device is lost");
 	set_signals(on_stop_early, SIG_IGN);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Buffers: memory of a vdev, its charge, and how it is mapped by client and executor. */
 
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
@@ -20,9 +21,10 @@ u64 infini_buffer_range(u32 id)
 	return (u64)id << INFINI_MMAP_BUFFER_SHIFT;
 }
 
-static bool infini_buffer_executor_held(const struct infini_buffer *buffer)
+/* Its contents die with the executor. */
+bool infini_buffer_executor_held(const struct infini_buffer *buffer)
 {
-	return !buffer->pages;
+	return !buffer->pages && !buffer->file;
 }
 
 static void infini_buffer_free_pages(struct infini_buffer *buffer)
@@ -71,8 +73,12 @@ void infini_buffer_end(struct infini_buffer *buffer)
 	struct infini_vdev *vdev = buffer->vdev;
 
 	xa_erase(&vdev->buffers, buffer->id);
-	trace_infini_buffer_charge(vdev, buffer, -(s64)buffer->bytes);
-	infini_vdev_uncharge(vdev, buffer->bytes);
+	if (buffer->type == INFINI_BUFFER_FILE) {
+		infini_buffer_file_uncount(vdev, buffer->bytes);
+	} else {
+		trace_infini_buffer_charge(vdev, buffer, -(s64)buffer->bytes);
+		infini_vdev_uncharge(vdev, buffer->bytes);
+	}
 	atomic_dec(&vdev->nr_buffers);
 	kfree_rcu(buffer, rcu);
 	infini_vdev_put(vdev);
@@ -85,7 +91,9 @@ static void infini_buffer_release(struct infini_buffer *buffer)
 	struct infini_executor *executor;
 	unsigned long flags;
 
-	if (!infini_buffer_executor_held(buffer)) {
+	if (buffer->file)
+		fput(buffer->file);
+	if (buffer->pages) {
 		spin_lock_irqsave(&vdev->device->lock, flags);
 		executor = vdev->executor;
 		if (executor)
@@ -148,39 +156,79 @@ struct infini_buffer *infini_buffer_find_id(struct infini_vdev *vdev, u32 id)
 	return buffer;
 }
 
-static int infini_buffer_check(struct infini_vdev *vdev, struct infini_buffer_create *cmd,
-			       u64 *bytes)
+/* The kind of memory of a buffer that has one. */
+static int infini_buffer_check_kind(struct infini_device *device, struct infini_buffer_create *cmd)
 {
-	struct infini_device *device = vdev->device;
 	struct infini_memory_kind *kind;
-	u32 index;
 
-	if (cmd->flags || cmd->pad || cmd->type > INFINI_BUFFER_DEVICE || !cmd->bytes)
+	if (cmd->kind >= device->nr_kinds)
+		return -EINVAL;
+	cmd->kind = array_index_nospec(cmd->kind, device->nr_kinds);
+	kind = &device->kinds[cmd->kind];
+	if (kind->max_bytes && cmd->bytes > kind->max_bytes)
+		return -ENOSPC;
+	if (cmd->type == INFINI_BUFFER_FILE && !(kind->flags & INFINI_MEMORY_F_FILE))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static int infini_buffer_check(struct infini_vdev *vdev, struct infini_buffer_create *cmd)
+{
+	if (cmd->flags || cmd->type > INFINI_BUFFER_FILE || !cmd->bytes)
+		return -EINVAL;
+	if (cmd->type != INFINI_BUFFER_FILE && (cmd->fd || cmd->file_offset))
 		return -EINVAL;
 	if (cmd->type == INFINI_BUFFER_SHARED && cmd->kind)
 		return -EINVAL;
 	if (cmd->bytes > INFINI_BUFFER_BYTES_MAX - PAGE_SIZE)
 		return -ENOSPC;
-	*bytes = PAGE_ALIGN(cmd->bytes);
-	if (cmd->type == INFINI_BUFFER_SHARED)
-		return 0;
-	if (cmd->kind >= device->nr_kinds)
-		return -EINVAL;
-	index = array_index_nospec(cmd->kind, device->nr_kinds);
-	cmd->kind = index;
-	kind = &device->kinds[index];
-	if (kind->max_bytes && cmd->bytes > kind->max_bytes)
-		return -ENOSPC;
-	return 0;
+	return cmd->type == INFINI_BUFFER_SHARED ? 0 : infini_buffer_check_kind(vdev->device, cmd);
 }
 
-static bool infini_buffer_has_pages(struct infini_vdev *vdev, u32 type, u32 kind)
+static bool infini_buffer_has_pages(const struct infini_buffer *buffer)
 {
-	return type == INFINI_BUFFER_SHARED ||
-	       (vdev->device->kinds[kind].flags & INFINI_MEMORY_F_UNIFIED);
+	return buffer->type == INFINI_BUFFER_SHARED ||
+	       (buffer->type == INFINI_BUFFER_DEVICE &&
+		(buffer->vdev->device->kinds[buffer->kind].flags & INFINI_MEMORY_F_UNIFIED));
 }
 
-static int infini_buffer_new(struct infini_client *client, u32 type, u32 kind, u64 bytes,
+/* What is behind it: pages, which are charged, a file, or what the executor will allocate. */
+static int infini_buffer_back(struct infini_buffer *buffer, const struct infini_buffer_create *cmd)
+{
+	struct infini_vdev *vdev = buffer->vdev;
+	int err;
+
+	if (buffer->type == INFINI_BUFFER_FILE) {
+		buffer->file = infini_buffer_file_open(cmd->fd, cmd->file_offset, cmd->bytes);
+		if (IS_ERR(buffer->file))
+			return PTR_ERR(buffer->file);
+		buffer->file_offset = cmd->file_offset;
+		err = infini_buffer_file_count(vdev, buffer->bytes);
+		if (err)
+			fput(buffer->file);
+		return err;
+	}
+	err = infini_vdev_charge(vdev, buffer->bytes);
+	if (err || !infini_buffer_has_pages(buffer))
+		return err;
+	err = infini_buffer_alloc_pages(buffer);
+	if (err)
+		infini_vdev_uncharge(vdev, buffer->bytes);
+	return err;
+}
+
+static void infini_buffer_unback(struct infini_buffer *buffer)
+{
+	if (buffer->file) {
+		infini_buffer_file_uncount(buffer->vdev, buffer->bytes);
+		fput(buffer->file);
+		return;
+	}
+	infini_buffer_free_pages(buffer);
+	infini_vdev_uncharge(buffer->vdev, buffer->bytes);
+}
+
+static int infini_buffer_new(struct infini_client *client, const struct infini_buffer_create *cmd,
 			     struct infini_buffer **out)
 {
 	struct infini_vdev *vdev = client->vdev;
@@ -192,33 +240,27 @@ static int infini_buffer_new(struct infini_client *client, u32 type, u32 kind, u
 		return -ENOMEM;
 	refcount_set(&buffer->refs, 1);
 	buffer->vdev = vdev;
-	buffer->type = type;
-	buffer->kind = kind;
-	buffer->bytes = bytes;
-	buffer->nr_pages = bytes >> PAGE_SHIFT;
+	buffer->type = cmd->type;
+	buffer->kind = cmd->kind;
+	buffer->bytes = PAGE_ALIGN(cmd->bytes);
+	buffer->nr_pages = buffer->bytes >> PAGE_SHIFT;
 
-	err = infini_vdev_charge(vdev, bytes);
+	err = infini_buffer_back(buffer, cmd);
 	if (err)
 		goto err_free;
-	if (infini_buffer_has_pages(vdev, type, kind)) {
-		err = infini_buffer_alloc_pages(buffer);
-		if (err)
-			goto err_charge;
-	}
 	err = infini_object_id(&vdev->buffers, buffer, &buffer->id, &vdev->next_buffer);
 	if (err)
-		goto err_pages;
+		goto err_back;
 	infini_notice_init(&buffer->notice, INFINI_OP_BUFFER_FREE, buffer->id);
 	infini_vdev_get(vdev);
 	atomic_inc(&vdev->nr_buffers);
-	trace_infini_buffer_charge(vdev, buffer, bytes);
+	if (!buffer->file)
+		trace_infini_buffer_charge(vdev, buffer, buffer->bytes);
 	*out = buffer;
 	return 0;
 
-err_pages:
-	infini_buffer_free_pages(buffer);
-err_charge:
-	infini_vdev_uncharge(vdev, bytes);
+err_back:
+	infini_buffer_unback(buffer);
 err_free:
 	kfree(buffer);
 	return err;
@@ -229,11 +271,10 @@ int infini_buffer_create_ioctl(struct infini_ucmd *ucmd)
 	struct infini_client *client = ucmd->file->private_data;
 	struct infini_buffer_create *cmd = ucmd->cmd;
 	struct infini_buffer *buffer;
-	u64 bytes;
 	u32 handle;
 	int err;
 
-	err = infini_buffer_check(client->vdev, cmd, &bytes);
+	err = infini_buffer_check(client->vdev, cmd);
 	if (err)
 		return err;
 	if (READ_ONCE(client->vdev->dead))
@@ -242,7 +283,7 @@ int infini_buffer_create_ioctl(struct infini_ucmd *ucmd)
 		err = -ENOSPC;
 		goto err_count;
 	}
-	err = infini_buffer_new(client, cmd->type, cmd->kind, bytes, &buffer);
+	err = infini_buffer_new(client, cmd, &buffer);
 	if (err)
 		goto err_count;
 	if (infini_buffer_executor_held(buffer)) {

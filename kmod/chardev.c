@@ -103,7 +103,7 @@ int infini_query_fill(struct infini_query *query, enum infini_role role)
 			    INFINI_FEAT_TIMELINE_PAGE | INFINI_FEAT_INLINE_INPUTS |
 			    INFINI_FEAT_OUTPUTS | INFINI_FEAT_ASK | INFINI_FEAT_LIMITS |
 			    INFINI_FEAT_RATE_NOWAIT | INFINI_FEAT_TOKEN_KINDS |
-			    INFINI_FEAT_END_REASON,
+			    INFINI_FEAT_END_REASON | INFINI_FEAT_FILE_BUFFER,
 		.role = role,
 		.protocol = INFINI_PROTOCOL_VERSION,
 		.max_queues = INFINI_QUEUES_MAX,
@@ -122,6 +122,7 @@ int infini_query_fill(struct infini_query *query, enum infini_role role)
 		.size_completion = sizeof(struct infini_completion),
 		.size_dispatch = sizeof(struct infini_dispatch),
 		.size_result = sizeof(struct infini_result),
+		.max_file_bytes = INFINI_FILE_BYTES_MAX,
 	};
 	return 0;
 }

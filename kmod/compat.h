@@ -8,6 +8,7 @@
 
 #include <linux/device.h>
 #include <linux/eventfd.h>
+#include <linux/file.h>
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -65,6 +66,12 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #else
 #define infini_class_namespace	const void
 #define infini_init_namespace	(&init_net)
+#endif
+
+#ifdef INFINI_HAVE_RECEIVE_FD_TELLS
+#define infini_receive_fd(file, flags)	receive_fd(file, NULL, flags)
+#else
+#define infini_receive_fd(file, flags)	receive_fd(file, flags)
 #endif
 
 /* Before 6.2 an extended ack takes constant sentences only: @plain, or the errno must do. */

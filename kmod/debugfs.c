@@ -175,6 +175,7 @@ void infini_client_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "infini-occupancy:\t%llu ns\n", snap->stats.occupancy_ns);
 	seq_printf(m, "infini-memory-total:\t%llu KiB\n", snap->memory_limit_bytes >> 10);
 	seq_printf(m, "infini-memory-used:\t%llu KiB\n", snap->stats.memory_used_bytes >> 10);
+	seq_printf(m, "infini-memory-files:\t%llu KiB\n", snap->stats.file_bytes >> 10);
 	seq_printf(m, "infini-jobs:\t%llu\n", snap->stats.jobs_completed);
 	seq_printf(m, "infini-tokens-evaluated:\t%llu\n", snap->stats.tokens_evaluated);
 	seq_printf(m, "infini-tokens-generated:\t%llu\n", snap->stats.tokens_generated);

@@ -204,6 +204,16 @@ static int infini_device_check(const struct infini_device_register *cmd)
 	return 0;
 }
 
+/* Files are read in place where the device reads the module's pages, as they are. */
+static bool infini_kind_flags_valid(u32 flags)
+{
+	const u32 known = INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_WEIGHTS | INFINI_MEMORY_F_FILE;
+
+	return !(flags & ~known) &&
+	       (!(flags & INFINI_MEMORY_F_FILE) ||
+		(flags & known) == (INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_FILE));
+}
+
 static int infini_device_kinds(const struct infini_device_register *cmd,
 			       struct infini_memory_kind *kinds)
 {
@@ -216,7 +226,7 @@ static int infini_device_kinds(const struct infini_device_register *cmd,
 		if (err)
 			return err;
 		if (!infini_string_valid(kinds[i].name, sizeof(kinds[i].name)) || kinds[i].pad ||
-		    (kinds[i].flags & ~(INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_WEIGHTS)) ||
+		    !infini_kind_flags_valid(kinds[i].flags) ||
 		    !is_power_of_2(kinds[i].alignment))
 			return -EINVAL;
 	}

@@ -238,7 +238,7 @@ static bool infini_executor_memory_lost(const struct infini_executor *executor,
 	u32 i;
 
 	for (i = 0; i < job->nr_bindings; i++)
-		if (!job->buffers[i]->pages && job->op != INFINI_OP_ALLOC &&
+		if (infini_buffer_executor_held(job->buffers[i]) && job->op != INFINI_OP_ALLOC &&
 		    job->buffers[i]->held_generation != executor->generation)
 			return true;
 	return false;
@@ -835,10 +835,19 @@ static int infini_executor_program_read(struct infini_ucmd *ucmd)
 	return infini_program_read_ioctl(ucmd);
 }
 
+static int infini_executor_buffer_receive(struct infini_ucmd *ucmd)
+{
+	if (infini_executor_refuses(ucmd->file->private_data))
+		return -EPERM;
+	return infini_buffer_receive_ioctl(ucmd);
+}
+
 static const struct infini_ioctl infini_executor_ioctls[] = {
 	INFINI_IOCTL(INFINI_IOC_EXCHANGE, infini_executor_exchange, infini_exchange, returned),
 	INFINI_IOCTL(INFINI_IOC_PROGRAM_READ, infini_executor_program_read, infini_program_read,
 		     data),
+	INFINI_IOCTL(INFINI_IOC_BUFFER_RECEIVE, infini_executor_buffer_receive,
+		     infini_buffer_receive, pad),
 	INFINI_IOCTL(INFINI_IOC_EXECUTOR_ATTACH, infini_executor_attach, infini_executor_attach,
 		     pad),
 	INFINI_IOCTL(INFINI_IOC_END_REASON, infini_executor_end_reason, infini_end_reason, reason),

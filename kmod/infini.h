@@ -53,6 +53,7 @@
 #define INFINI_CLIENTS_MAX	256		/* of a vdev */
 #define INFINI_QUEUES_MAX	64		/* of a client */
 #define INFINI_BUFFERS_MAX	16384		/* of a client */
+#define INFINI_FILE_BYTES_MAX	(1ULL << 40)	/* of a vdev: what a worker has to find addresses for */
 #define INFINI_PROGRAMS_MAX	4096		/* of a client */
 #define INFINI_OBJECT_IDS	(1u << 20)	/* live buffers or programs of a vdev */
 #define INFINI_QUEUE_DEPTH_MAX	INFINI_TIMELINE_RECORDS
@@ -201,6 +202,7 @@ struct infini_vdev_counters {
  * @memory_failed: refused
  * @held_bytes: what the worker said it holds, part of @memory_used_bytes; executor->lock
  * @held_device_bytes: what of it counts for the device; executor->lock
+ * @file_bytes: of files behind its FILE buffers, which are not charged
  * @nr_queues: counts for statistics; likewise the two below
  * @buffers: by id, for the executor
  * @programs: by id, for the executor
@@ -239,6 +241,7 @@ struct infini_vdev {
 	atomic64_t memory_used_bytes;
 	atomic64_t memory_peak_bytes;
 	atomic64_t memory_failed;
+	atomic64_t file_bytes;
 	u64 held_bytes;
 	u64 held_device_bytes;
 	atomic_t nr_queues;
@@ -304,7 +307,8 @@ struct infini_client {
 /**
  * struct infini_buffer - memory
  * @refs: the handle, jobs, client mappings
- * @pages: SHARED and UNIFIED; NULL when the executor allocates
+ * @pages: SHARED and UNIFIED; NULL when the executor allocates and for FILE
+ * @file: FILE: opened by us, for reading; the buffer begins at @file_offset
  * @id: unique on the vdev; in vdev->buffers until the executor knows it is gone
  * @known_generation: newest executor that has seen it; device->lock
  * @held_generation: executor that allocated it; 0 none, device->lock
@@ -319,6 +323,8 @@ struct infini_buffer {
 	u64 bytes;
 	unsigned long nr_pages;
 	struct page **pages;
+	struct file *file;
+	u64 file_offset;
 	u64 known_generation;
 	u64 held_generation;
 	struct infini_notice notice;
@@ -714,8 +720,15 @@ struct infini_buffer *infini_buffer_find_id(struct infini_vdev *vdev, u32 id);
 void infini_buffer_put(struct infini_buffer *buffer);
 void infini_buffer_put_now(struct infini_buffer *buffer);
 void infini_buffer_end(struct infini_buffer *buffer);
+bool infini_buffer_executor_held(const struct infini_buffer *buffer);
 u64 infini_buffer_map_offset(u32 id);
 u64 infini_buffer_range(u32 id);
+
+/* buffer-file.c */
+struct file *infini_buffer_file_open(int fd, u64 offset, u64 bytes);
+int infini_buffer_file_count(struct infini_vdev *vdev, u64 bytes);
+void infini_buffer_file_uncount(struct infini_vdev *vdev, u64 bytes);
+int infini_buffer_receive_ioctl(struct infini_ucmd *ucmd);
 
 /* program.c */
 int infini_program_create_ioctl(struct infini_ucmd *ucmd);

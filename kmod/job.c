@@ -162,6 +162,10 @@ static int infini_job_add_buffer(struct infini_kjob *job, struct infini_client *
 
 	if (!buffer)
 		return -ENOENT;
+	if (buffer->type == INFINI_BUFFER_FILE && (access & INFINI_ACCESS_WRITE)) {
+		infini_buffer_put_now(buffer);
+		return -EACCES;
+	}
 	job->access[job->nr_bindings] = access;
 	job->buffers[job->nr_bindings++] = buffer;
 	return 0;
@@ -228,7 +232,7 @@ static int infini_job_build_plain(struct infini_kjob *job, struct infini_client 
 	job->src_offset = cmd->src_offset;
 	job->bytes = cmd->bytes;
 	job->value = cmd->value;
-	if (copy && job->buffers[1]->type == INFINI_BUFFER_SHARED)
+	if (copy && job->buffers[1]->type != INFINI_BUFFER_DEVICE)
 		job->bytes_in = cmd->bytes;
 	if (copy && job->buffers[0]->type == INFINI_BUFFER_SHARED)
 		job->bytes_out = cmd->bytes;
@@ -293,6 +297,8 @@ static int infini_job_check_inputs(struct infini_kjob *job)
 		if (!buffer || input->bytes > INFINI_INLINE_MAX ||
 		    !infini_range_inside(input->offset, input->bytes, buffer))
 			return -EINVAL;
+		if (buffer->type == INFINI_BUFFER_FILE)
+			return -EACCES;
 		room += ALIGN(input->bytes, 8);
 		if (room > INFINI_INLINE_MAX)
 			return -ENOSPC;
@@ -313,6 +319,8 @@ static int infini_job_check_outputs(struct infini_kjob *job)
 		    !infini_range_inside(output->src_offset, output->bytes, src) ||
 		    !infini_range_inside(output->dst_offset, output->bytes, dst))
 			return -EINVAL;
+		if (dst->type == INFINI_BUFFER_FILE)
+			return -EACCES;
 		job->bytes_out += output->bytes;
 	}
 	return 0;

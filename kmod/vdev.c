@@ -25,8 +25,8 @@ void infini_vdev_put(struct infini_vdev *vdev)
 {
 	if (!refcount_dec_and_test(&vdev->refs))
 		return;
-	WARN_ON_ONCE(atomic64_read(&vdev->memory_used_bytes) || !xa_empty(&vdev->buffers) ||
-		     !xa_empty(&vdev->programs));
+	WARN_ON_ONCE(atomic64_read(&vdev->memory_used_bytes) || atomic64_read(&vdev->file_bytes) ||
+		     !xa_empty(&vdev->buffers) || !xa_empty(&vdev->programs));
 	infini_device_put(vdev->device);
 	kfree(vdev);
 }
@@ -737,6 +737,7 @@ void infini_vdev_snapshot(struct infini_vdev *vdev, struct infini_vdev_snapshot 
 	stats->memory_used_bytes = atomic64_read(&vdev->memory_used_bytes);
 	stats->memory_peak_bytes = atomic64_read(&vdev->memory_peak_bytes);
 	stats->memory_failed = atomic64_read(&vdev->memory_failed);
+	stats->file_bytes = atomic64_read(&vdev->file_bytes);
 	stats->queues = atomic_read(&vdev->nr_queues);
 	stats->buffers = atomic_read(&vdev->nr_buffers);
 	stats->programs = atomic_read(&vdev->nr_programs);

@@ -144,6 +144,7 @@ static const struct {
 	FIELD(TOKENS_SCORED, tokens_scored),
 	FIELD(TOKENS_EMBEDDED, tokens_embedded),
 	FIELD(PROMPTS, prompts),
+	FIELD(FILE_BYTES, file_bytes),
 #undef FIELD
 };
 

@@ -22,6 +22,17 @@ int infini_exchange(int fd, struct infini_exchange *exchange)
 	return infini_ioctl(fd, INFINI_IOC_EXCHANGE, exchange);
 }
 
+int infini_buffer_receive(int fd, uint64_t buffer, uint64_t *offset)
+{
+	struct infini_buffer_receive receive = { .size = sizeof(receive), .buffer = buffer };
+	int err = infini_ioctl(fd, INFINI_IOC_BUFFER_RECEIVE, &receive);
+
+	if (err)
+		return err;
+	*offset = receive.offset;
+	return receive.fd;
+}
+
 int infini_end_reason(int fd, const char *reason)
 {
 	struct infini_end_reason end = { .size = sizeof(end) };

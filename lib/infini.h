@@ -76,6 +76,12 @@ int infini_program_read(int fd, uint64_t program, uint64_t offset, void *data, s
 int infini_end_reason(int fd, const char *reason);
 int infini_yield_map(int fd, uint64_t yield_offset, const uint64_t **word);
 int infini_executor_map(int fd, uint64_t map_offset, size_t bytes, void **addr);
+/*
+ * The file behind FILE buffer @buffer: an O_CLOEXEC descriptor, open for reading alone, and where in it the
+ * buffer begins. infini_file_map() maps it: read-only, and SIGBUS where the file has come to end before.
+ */
+int infini_buffer_receive(int fd, uint64_t buffer, uint64_t *offset);
+int infini_file_map(int fd, uint64_t offset, size_t bytes, const void **addr);
 
 /* An absolute deadline @ns from now, saturating at INFINI_FOREVER; negative means forever. */
 int64_t infini_deadline(int64_t ns);

@@ -44,6 +44,16 @@ int infini_yield_map(int fd, uint64_t yield_offset, const uint64_t **word)
 	return err;
 }
 
+int infini_file_map(int fd, uint64_t offset, size_t bytes, const void **addr)
+{
+	void *map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, (off_t)offset);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	*addr = map;
+	return 0;
+}
+
 int infini_unmap(const void *addr, size_t bytes)
 {
 	return munmap((void *)addr, bytes) < 0 ? -errno : 0;

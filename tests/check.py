@@ -78,6 +78,8 @@ LAYERS = [
      ["tests/e2e/check-flood"], 900),
     ("vulkan", "a Vulkan device without memory for one vdev, User-mode Linux",
      ["tests/e2e/check-vulkan"], 900),
+    ("files", "weights in a file, rewritten and cut short under their worker, User-mode Linux",
+     ["tests/e2e/check-files"], 900),
     ("mixed", "unlike chips at once, vdevs placed by description, User-mode Linux",
      ["tests/e2e/check-mixed", "uml"], 1200),
     ("attacks", "twenty attacks of tenants, and from inside workers, User-mode Linux",

@@ -151,7 +151,7 @@ static uint32_t describe_kinds(ggml_backend_dev_t device, struct infini_ggml_kin
 	uint32_t nr = 1;
 
 	describe_kind(&kinds[0], ggml_backend_dev_buffer_type(device),
-		      is_cpu ? INFINI_MEMORY_F_UNIFIED : 0);
+		      is_cpu ? INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_FILE : 0);
 	extra = (ggml_backend_dev_get_extra_bufts_t)ggml_backend_reg_get_proc_address(
 		ggml_backend_dev_backend_reg(device), "ggml_backend_dev_get_extra_bufts");
 	for (types = extra ? extra(device) : NULL; types && *types; types++)

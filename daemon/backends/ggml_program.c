@@ -118,9 +118,11 @@ static int check_bindings(const struct infini_backend_program *p,
 		else if (need->access & ~binding->access)
 			infini_ggml_why_set(why, "binding %u lacks access 0x%x", i,
 					    need->access & ~binding->access);
-		else if (need->contents && binding->buffer->type == INFINI_BUFFER_SHARED)
-			/* The client could change an index after the check. */
-			infini_ggml_why_set(why, "binding %u is SHARED and holds indices", i);
+		else if (need->contents && binding->buffer->type != INFINI_BUFFER_DEVICE)
+			/* The client, or who may write the file, could change an index after the check. */
+			infini_ggml_why_set(why, "binding %u is %s and holds indices", i,
+					    binding->buffer->type == INFINI_BUFFER_FILE ?
+					    "a FILE" : "SHARED");
 		else
 			continue;
 		return -EINVAL;

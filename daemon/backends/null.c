@@ -50,7 +50,7 @@ static void describe(size_t i, struct infini_backend_device *device)
 	device->memory_bytes = NULL_MEMORY_BYTES;
 	device->nr_kinds = NULL_KINDS;
 	strcpy((char *)kinds[NULL_KIND_UNIFIED].name, "null");
-	kinds[NULL_KIND_UNIFIED].flags = INFINI_MEMORY_F_UNIFIED;
+	kinds[NULL_KIND_UNIFIED].flags = INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_FILE;
 	kinds[NULL_KIND_UNIFIED].alignment = NULL_ALIGNMENT;
 	strcpy((char *)kinds[NULL_KIND_HELD].name, "null-held");
 	kinds[NULL_KIND_HELD].alignment = NULL_ALIGNMENT;

@@ -55,6 +55,8 @@ const char *infini_link_reason(int err)
 		return "the device is out of memory, or the machine; see the log of infinid";
 	case ENOSPC:
 		return "over the vdev's memory limit or a count limit";
+	case ENODATA:
+		return "a file behind a buffer was truncated or cannot be read";
 	case EINVAL:
 		return "the executor refused it as malformed; see the log of infinid";
 	case EOPNOTSUPP:

@@ -99,7 +99,8 @@ static bool is_pci(const char *pci)
 
 static void kinds_make_sense(const struct infini_backend_device *device)
 {
-	const uint32_t known = INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_WEIGHTS;
+	const uint32_t known = INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_WEIGHTS |
+			       INFINI_MEMORY_F_FILE;
 
 	CHECK(device->nr_kinds >= 1 && device->nr_kinds <= INFINI_MEMORY_KINDS_MAX,
 	      "%u kinds of memory", device->nr_kinds);
@@ -113,6 +114,9 @@ static void kinds_make_sense(const struct infini_backend_device *device)
 			      "two kinds \"%s\"", name);
 		CHECK(!(kind->flags & ~known) && !kind->pad, "kind \"%s\": flags 0x%x, pad %u",
 		      name, kind->flags, kind->pad);
+		CHECK(!(kind->flags & INFINI_MEMORY_F_FILE) ||
+		      kind->flags == (INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_FILE),
+		      "kind \"%s\" takes files and is not UNIFIED and plain", name);
 		CHECK(kind->alignment && !(kind->alignment & (kind->alignment - 1)),
 		      "kind \"%s\": alignment %llu is no power of two", name,
 		      (unsigned long long)kind->alignment);

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 struct channel channel;
 
@@ -13,6 +15,8 @@ int __wrap_infini_exchange(int fd, struct infini_exchange *exchange);
 int __wrap_infini_program_read(int fd, uint64_t program, uint64_t offset, void *data,
 			       size_t bytes);
 int __wrap_infini_executor_map(int fd, uint64_t map_offset, size_t bytes, void **addr);
+int __wrap_infini_buffer_receive(int fd, uint64_t buffer, uint64_t *offset);
+int __wrap_infini_file_map(int fd, uint64_t offset, size_t bytes, const void **addr);
 int __wrap_infini_unmap(const void *addr, size_t bytes);
 
 void channel_open(void)
@@ -67,6 +71,18 @@ struct infini_dispatch_binding channel_held(uint64_t id, uint64_t bytes)
 		.type = INFINI_BUFFER_DEVICE,
 		.kind = 1,
 		.access = INFINI_ACCESS_READ | INFINI_ACCESS_WRITE,
+	};
+
+	return binding;
+}
+
+struct infini_dispatch_binding channel_file(uint64_t id, uint64_t bytes)
+{
+	struct infini_dispatch_binding binding = {
+		.buffer = id,
+		.bytes = bytes,
+		.type = INFINI_BUFFER_FILE,
+		.access = INFINI_ACCESS_READ,
 	};
 
 	return binding;
@@ -196,6 +212,27 @@ int __wrap_infini_executor_map(int fd, uint64_t map_offset, size_t bytes, void *
 	return 0;
 }
 
+int __wrap_infini_buffer_receive(int fd, uint64_t buffer, uint64_t *offset)
+{
+	int copy;
+
+	assert(fd == CHANNEL_FD && buffer);
+	channel.receives++;
+	if (channel.map_error)
+		return channel.map_error;
+	copy = dup(channel.file_fd);
+	assert(copy >= 0);
+	*offset = channel.file_offset;
+	return copy;
+}
+
+int __wrap_infini_file_map(int fd, uint64_t offset, size_t bytes, const void **addr)
+{
+	*addr = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, (off_t)offset);
+	assert(*addr != MAP_FAILED);
+	return 0;
+}
+
 int __wrap_infini_unmap(const void *addr, size_t bytes)
 {
 	for (int i = 0; i < CHANNEL_BUFFERS_MAX; i++) {
@@ -205,5 +242,5 @@ int __wrap_infini_unmap(const void *addr, size_t bytes)
 		channel.mapped[i] = false;
 		return 0;
 	}
-	return -EINVAL;
+	return munmap((void *)addr, bytes) ? -errno : 0;
 }

@@ -49,6 +49,9 @@ struct channel {
 	uint64_t memory_bytes[CHANNEL_BUFFERS_MAX];
 	bool mapped[CHANNEL_BUFFERS_MAX];
 	int map_error;
+	int file_fd;				/* behind every FILE buffer, from file_offset */
+	uint64_t file_offset;
+	uint32_t receives;
 	uint8_t program[256];
 	uint32_t program_reads;
 	int program_error;
@@ -67,6 +70,9 @@ struct infini_dispatch_binding channel_shared(uint32_t index, uint64_t bytes);
 
 /* A buffer that the executor is to hold. */
 struct infini_dispatch_binding channel_held(uint64_t id, uint64_t bytes);
+
+/* A FILE buffer of file_fd, for reading. */
+struct infini_dispatch_binding channel_file(uint64_t id, uint64_t bytes);
 
 /* Add to a job. */
 void channel_bind(struct channel_job *job, struct infini_dispatch_binding binding);

@@ -8,11 +8,16 @@
 
 #include "channel.h"
 #include "exchange.h"
+#include "file_map.h"
 #include "refusal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <signal.h>
+#include <unistd.h>
 
 #define MIB	(1ULL << 20)
 #define FORMAT	7
@@ -34,6 +39,7 @@ struct infini_backend {
 };
 
 static struct infini_backend backend;
+static const volatile uint8_t *read_in_run;	/* the last binding */
 
 static uint8_t *bytes_of(const struct infini_backend_buffer *buffer)
 {
@@ -77,6 +83,8 @@ static int fake_program_run(struct infini_backend *b, struct infini_backend_prog
 {
 	assert_non_null(program);
 	b->runs++;
+	if (run->nr_bindings)
+		read_in_run = run->bindings[run->nr_bindings - 1].buffer->addr;
 	b->write_order = b->writes;
 	b->first_segment = run->segment;
 	if (b->in_run)
@@ -511,6 +519,161 @@ static void buffer_is_mapped_once_and_many_fit(void **state)
 		assert_int_equal(channel.results[i].status, 0);
 	assert_int_equal(backend.adds, 31);
 	assert_int_equal(backend.removes, 31);
+}
+
+/* ---- files ------------------------------------------------------------------------- */
+
+#define PAGE	4096
+
+/* @pages of them, each of one letter; forgotten with the process. */
+static void make_file(unsigned int pages)
+{
+	char page[PAGE];
+
+	channel.file_fd = memfd_create("weights", MFD_CLOEXEC);
+	assert_true(channel.file_fd >= 0);
+	for (unsigned int i = 0; i < pages; i++) {
+		memset(page, (int)('a' + i), sizeof(page));
+		assert_int_equal(pwrite(channel.file_fd, page, sizeof(page), i * PAGE), PAGE);
+	}
+	assert_int_equal(infini_file_maps_watch(), 0);
+}
+
+static void cut_file(void)
+{
+	assert_int_equal(ftruncate(channel.file_fd, PAGE), 0);
+}
+
+static void check_second_page(void)
+{
+	assert_memory_equal(channel.memory[0], "bbbb", 4);
+}
+
+static void file_is_mapped_once_and_read_in_place(void **state)
+{
+	struct infini_dispatch_binding file = channel_file(50, 2 * PAGE);
+
+	(void)state;
+	make_file(3);
+	channel.file_offset = PAGE;
+	push_copy(channel_shared(0, 16), 0, file, 0, 4);
+	push_copy(channel_shared(0, 16), 8, file, PAGE, 4);
+	push_notice(INFINI_OP_BUFFER_FREE, 50);
+	push_copy(channel_shared(0, 16), 8, file, 0, 4);
+	before_release = check_second_page;
+	assert_int_equal(serve(), -ENODEV);
+	assert_int_equal(channel.nr_results, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		expect_result(i, i + 1, INFINI_RESULT_DONE, 0, 0);
+	assert_int_equal(channel.receives, 2);
+	assert_int_equal(backend.adds, backend.removes);
+	close(channel.file_fd);
+}
+
+static void file_that_is_not_handed_out_fails_its_job(void **state)
+{
+	(void)state;
+	channel.map_error = -EMFILE;
+	push_copy(channel_shared(0, 16), 0, channel_file(50, PAGE), 0, 4);
+	channel.memory[0][0] = 1;
+	expect_only_status(-EMFILE);
+}
+
+/* The kernel lets no client ask for it. */
+static void file_is_never_written(void **state)
+{
+	struct infini_dispatch_binding file = channel_file(50, PAGE), written = file;
+	struct channel_job *job;
+
+	(void)state;
+	make_file(1);
+	written.access = INFINI_ACCESS_WRITE;
+	channel_bind(channel_push(INFINI_OP_FILL), written);
+	job = channel_push(INFINI_OP_FILL);
+	channel_bind(job, file);
+	job->dispatch.bytes = 1;
+	push_copy(file, 0, channel_shared(0, 16), 0, 4);
+	job = push_program();
+	channel_bind(job, file);
+	channel_input(job, 0, 0, "x", 1);
+	job = push_program();
+	channel_bind(job, channel_shared(0, 16));
+	channel_bind(job, file);
+	channel_output(job, 0, 0, 1, 0, 4);
+	channel_bind(channel_push(INFINI_OP_ALLOC), file);
+	assert_int_equal(serve(), -ENODEV);
+	assert_int_equal(channel.nr_results, 6);
+	for (uint32_t i = 0; i < 6; i++)
+		expect_result(i, i + 1, INFINI_RESULT_DONE, -EPROTO, 0);
+	close(channel.file_fd);
+}
+
+static void truncated_file_fails_its_jobs_only(void **state)
+{
+	struct infini_dispatch_binding file = channel_file(50, 3 * PAGE);
+	struct infini_dispatch_binding other = channel_file(51, PAGE);
+
+	(void)state;
+	make_file(3);
+	cut_file();
+	push_copy(channel_shared(0, 16), 0, file, 0, 4);
+	push_copy(channel_shared(0, 16), 0, file, 2 * PAGE, 4);
+	push_copy(channel_shared(0, 16), 0, file, 0, 4);
+	push_copy(channel_shared(0, 16), 0, other, 0, 4);
+	assert_int_equal(serve(), -ENODEV);
+	assert_int_equal(channel.nr_results, 4);
+	/* What is there still can be read, until somebody has met the hole. */
+	expect_result(0, 1, INFINI_RESULT_DONE, 0, 0);
+	expect_result(1, 2, INFINI_RESULT_DONE, -ENODATA, 0);
+	expect_result(2, 3, INFINI_RESULT_DONE, -ENODATA, 0);
+	expect_result(3, 4, INFINI_RESULT_DONE, 0, 0);
+	close(channel.file_fd);
+}
+
+static void cut_and_read(void)
+{
+	cut_file();
+	(void)read_in_run[2 * PAGE];
+}
+
+/* Preempted or not: what it has computed so far is wrong. */
+static void file_cut_under_a_program_that_yields(void **state)
+{
+	struct infini_file_map early;
+	struct channel_job *job = push_program();
+
+	(void)state;
+	make_file(3);
+	assert_int_equal(infini_file_map_add(&early, channel.file_fd, 0, 3 * PAGE), 0);
+	infini_file_map_remove(&early);
+	backend.segments = 10;
+	backend.raise_at_segment = 4;
+	backend.in_run = cut_and_read;
+	channel_bind(job, channel_shared(0, 16));
+	channel_bind(job, channel_file(50, 3 * PAGE));
+	expect_only_status(-ENODATA);
+	close(channel.file_fd);
+}
+
+/* Not a client's doing: a page of the kernel's that it has taken back, say. */
+static void other_bus_errors_end_the_worker(void **state)
+{
+	int status = 0;
+	pid_t pid;
+
+	(void)state;
+	make_file(2);
+	pid = fork();
+	if (!pid) {
+		const volatile uint8_t *at = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED,
+						  channel.file_fd, 0);
+
+		cut_file();
+		_exit(at[PAGE]);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	close(channel.file_fd);
 }
 
 /* ---- yielding ---------------------------------------------------------------------- */
@@ -1158,6 +1321,12 @@ int main(void)
 		ROW(allocation_can_fail),
 		ROW(mapping_can_fail),
 		ROW(buffer_is_mapped_once_and_many_fit),
+		ROW(file_is_mapped_once_and_read_in_place),
+		ROW(file_that_is_not_handed_out_fails_its_job),
+		ROW(file_is_never_written),
+		ROW(truncated_file_fails_its_jobs_only),
+		ROW(file_cut_under_a_program_that_yields),
+		ROW(other_bus_errors_end_the_worker),
 		ROW(program_yields_at_a_segment),
 		ROW(resumed_program_takes_no_inputs_again),
 		ROW(word_of_earlier_dispatches_is_no_reason),

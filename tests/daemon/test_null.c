@@ -83,7 +83,8 @@ static void offers_two_devices(void **state)
 		assert_int_equal(devices[i].memory_bytes, 1ULL << 30);
 		assert_int_equal(devices[i].nr_kinds, 2);
 		assert_string_equal((char *)devices[i].kinds[0].name, "null");
-		assert_int_equal(devices[i].kinds[0].flags, INFINI_MEMORY_F_UNIFIED);
+		assert_int_equal(devices[i].kinds[0].flags,
+				 INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_FILE);
 		assert_string_equal((char *)devices[i].kinds[1].name, "null-held");
 		assert_int_equal(devices[i].kinds[1].flags, 0);
 	}

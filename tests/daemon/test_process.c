@@ -262,8 +262,12 @@ static const struct {
 	{ DEVICE(.nr_kinds = 2), "a memory kind without a name" },
 	{ DEVICE(.kinds = { { .name = "k", .alignment = 3 } }),
 	  "a memory kind whose alignment is no power of two" },
-	{ DEVICE(.kinds = { { .name = "k", .alignment = 8, .flags = 4 } }),
+	{ DEVICE(.kinds = { { .name = "k", .alignment = 8, .flags = 8 } }),
 	  "a memory kind with an unknown flag" },
+	{ DEVICE(.kinds = { { .name = "k", .alignment = 8, .flags = INFINI_MEMORY_F_FILE } }),
+	  "a memory kind that takes files and is not UNIFIED and plain" },
+	{ DEVICE(.kinds = { { .name = "k", .alignment = 8,
+			      .flags = INFINI_MEMORY_F_FILE | INFINI_MEMORY_F_UNIFIED } }), NULL },
 };
 
 static void reports_are_checked(void **state)

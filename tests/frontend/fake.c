@@ -175,7 +175,7 @@ int infini_buffer_create(int fd, struct infini_buffer_create *create)
 
 	(void)fd;
 	infini_fake_counts.calls++;
-	if (create->flags || create->pad || !create->bytes ||
+	if (create->flags || create->fd || create->file_offset || !create->bytes ||
 	    create->kind > (infini_fake.repack ? 1 : 0) ||
 	    (create->type == INFINI_BUFFER_SHARED && create->kind))
 		return fake_broken("BUFFER_CREATE arguments");

@@ -353,7 +353,7 @@ static void devices_are_described(void)
 	CHECK(!ops->probe(keep_device, (char *)"cpu0", no_message));
 	CHECK(device.device_class == INFINI_CLASS_CPU && device.level == INFINI_LEVEL_SEGMENT);
 	CHECK(device.slots == 1 && device.memory_bytes > 1 << 20 && device.nr_kinds >= 1);
-	CHECK(device.kinds[0].flags == INFINI_MEMORY_F_UNIFIED);
+	CHECK(device.kinds[0].flags == (INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_FILE));
 	CHECK(!strcmp((char *)device.kinds[0].name, "CPU"));
 	CHECK(__builtin_popcountll(device.kinds[0].alignment) == 1);
 	row_done("the CPU is offered with its memory");

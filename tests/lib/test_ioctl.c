@@ -123,6 +123,13 @@ static int call_program_read(void)
 	return infini_program_read(FD, 1, 0, data, sizeof(data));
 }
 
+static int call_buffer_receive(void)
+{
+	uint64_t offset;
+
+	return infini_buffer_receive(FD, 1, &offset);
+}
+
 static int call_end_reason(void)
 {
 	return infini_end_reason(FD, "gone");
@@ -159,6 +166,8 @@ static const struct row {
 	{ "executor_attach", call_executor_attach, INFINI_IOC_EXECUTOR_ATTACH,
 	  sizeof(struct infini_executor_attach) },
 	{ "exchange", call_exchange, INFINI_IOC_EXCHANGE, sizeof(struct infini_exchange) },
+	{ "buffer_receive", call_buffer_receive, INFINI_IOC_BUFFER_RECEIVE,
+	  sizeof(struct infini_buffer_receive) },
 	{ "end_reason", call_end_reason, INFINI_IOC_END_REASON,
 	  sizeof(struct infini_end_reason) },
 	{ "program_read", call_program_read, INFINI_IOC_PROGRAM_READ,
@@ -171,7 +180,7 @@ static const struct row {
 static const int errnos[] = {
 	ENOTTY, E2BIG, EINVAL, EFAULT, EOPNOTSUPP, ENOENT, EACCES, EPERM, ENOSPC, ENOMEM, EDQUOT,
 	EBUSY, EEXIST, EAGAIN, EINTR, ETIMEDOUT, ECANCELED, EHOSTDOWN, EOWNERDEAD, ENODEV, ESTALE,
-	EPROTO, EBADF,
+	EPROTO, EBADF, ENODATA,
 };
 
 static void test_one_call(void **state)
@@ -206,6 +215,10 @@ static void fill_outputs(unsigned long cmd, void *arg)
 		((struct infini_executor_create *)arg)->fd = 13;
 	if (cmd == INFINI_IOC_PROGRAM_CREATE)
 		((struct infini_program_create *)arg)->handle = 14;
+	if (cmd == INFINI_IOC_BUFFER_RECEIVE) {
+		((struct infini_buffer_receive *)arg)->fd = 16;
+		((struct infini_buffer_receive *)arg)->offset = 1ull << 40;
+	}
 	if (cmd == INFINI_IOC_SUBMIT)
 		((struct infini_submit *)arg)->last_seqno = 15;
 	if (cmd == INFINI_IOC_WAIT)
@@ -309,6 +322,23 @@ static void test_end_reason_is_cut_and_printable(void **state)
 	assert_int_equal(strlen((const char *)in->reason), INFINI_END_REASON_MAX - 1);
 }
 
+static void test_buffer_receive_fields(void **state)
+{
+	const struct infini_buffer_receive *in = (void *)fake.ioctls[0].arg;
+	uint64_t offset = 5;
+
+	(void)state;
+	fake_reset();
+	fake.fill = fill_outputs;
+	assert_int_equal(infini_buffer_receive(FD, 1ull << 33, &offset), 16);
+	assert_int_equal(in->buffer, 1ull << 33);
+	assert_int_equal(offset, 1ull << 40);
+	fake_reset();
+	fake.ioctl_errno = ENOENT;
+	assert_int_equal(infini_buffer_receive(FD, 1, &offset), -ENOENT);
+	assert_int_equal(offset, 1ull << 40);
+}
+
 static void test_destroy_fields(void **state)
 {
 	const struct infini_handle *in = (void *)fake.ioctls[0].arg;
@@ -383,6 +413,7 @@ static const struct CMUnitTest field_tests[] = {
 	cmocka_unit_test(test_program_create_failed),
 	cmocka_unit_test(test_program_read_fields),
 	cmocka_unit_test(test_end_reason_is_cut_and_printable),
+	cmocka_unit_test(test_buffer_receive_fields),
 	cmocka_unit_test(test_destroy_fields),
 	cmocka_unit_test(test_executor_create_fields),
 	cmocka_unit_test(test_submit_fields),

@@ -17,7 +17,7 @@
 #define FD	77
 #define OFFSET	((1ull << 61) + (1ull << 40) + 4096)	/* offsets are above 2^32 */
 
-enum what { BUFFER, EXECUTOR, TIMELINE, YIELD };
+enum what { BUFFER, EXECUTOR, TIMELINE, YIELD, FILE_BUFFER };
 
 static int map(enum what what, void **addr)
 {
@@ -26,6 +26,8 @@ static int map(enum what what, void **addr)
 		return infini_buffer_map(FD, OFFSET, 8192, addr);
 	case EXECUTOR:
 		return infini_executor_map(FD, OFFSET, 8192, addr);
+	case FILE_BUFFER:
+		return infini_file_map(FD, OFFSET, 8192, (const void **)addr);
 	case TIMELINE:
 		return infini_timeline_map(FD, OFFSET, (const struct infini_timeline **)addr);
 	default:
@@ -41,6 +43,7 @@ static const struct map_row {
 } map_rows[] = {
 	{ "map: a buffer", BUFFER, 8192, PROT_READ | PROT_WRITE },
 	{ "map: a buffer by its executor", EXECUTOR, 8192, PROT_READ | PROT_WRITE },
+	{ "map: a file behind a buffer, read-only", FILE_BUFFER, 8192, PROT_READ },
 	{ "map: a timeline, read-only", TIMELINE, sizeof(struct infini_timeline), PROT_READ },
 	{ "map: a yield word, read-only", YIELD, sizeof(uint64_t), PROT_READ },
 };

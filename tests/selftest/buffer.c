@@ -21,15 +21,15 @@ static void contract(void)
 		.size = sizeof(device), .bytes = 4096, .type = INFINI_BUFFER_DEVICE,
 	};
 	const struct command command = {
-		"BUFFER_CREATE", INFINI_IOC_BUFFER_CREATE, &valid, sizeof(valid), sizeof(valid),
-		0, buffer_undo
+		"BUFFER_CREATE", INFINI_IOC_BUFFER_CREATE, &valid, sizeof(valid),
+		offsetof(struct infini_buffer_create, file_offset), 0, buffer_undo
 	};
 	const struct command device_command = {
 		"BUFFER_CREATE of DEVICE", INFINI_IOC_BUFFER_CREATE, &device, sizeof(device),
-		sizeof(device), 0, buffer_undo
+		offsetof(struct infini_buffer_create, file_offset), 0, buffer_undo
 	};
 	const struct wrong_field wrong[] = {
-		WRONG(infini_buffer_create, type, 2, -EINVAL),
+		WRONG(infini_buffer_create, type, 3, -EINVAL),
 		WRONG(infini_buffer_create, type, UINT32_MAX, -EINVAL),
 		WRONG(infini_buffer_create, kind, 1, -EINVAL),
 		WRONG(infini_buffer_create, bytes, 0, -EINVAL),
@@ -38,7 +38,8 @@ static void contract(void)
 		WRONG(infini_buffer_create, bytes, 64 * MIB + 1, -ENOSPC),
 		WRONG(infini_buffer_create, bytes, 1ULL << 40, -ENOSPC),
 		WRONG(infini_buffer_create, bytes, UINT64_MAX, -ENOSPC),
-		WRONG(infini_buffer_create, pad, 1, -EINVAL),
+		WRONG(infini_buffer_create, fd, 1, -EINVAL),
+		WRONG(infini_buffer_create, file_offset, 4096, -EINVAL),
 	};
 	const struct wrong_field device_wrong[] = {
 		WRONG(infini_buffer_create, kind, WORLD_KINDS, -EINVAL),

@@ -68,6 +68,19 @@ static const struct infini_dispatch_binding *binding(const struct executor *exec
 	return &bindings[index];
 }
 
+static uint8_t *file_memory(struct executor *executor, const struct infini_dispatch_binding *from)
+{
+	uint64_t offset;
+	int fd = infini_buffer_receive(executor->fd, from->buffer, &offset);
+	void *at;
+
+	if (fd < 0)
+		return NULL;
+	at = mmap(NULL, from->bytes, PROT_READ, MAP_SHARED, fd, offset);
+	close(fd);
+	return at == MAP_FAILED ? NULL : at;
+}
+
 /* Where binding @index lies here; NULL when it cannot be had. */
 static uint8_t *memory(struct executor *executor, const struct infini_dispatch *dispatch,
 		       uint32_t index)
@@ -80,13 +93,17 @@ static uint8_t *memory(struct executor *executor, const struct infini_dispatch *
 	object = object_find(executor, 0);
 	if (!object)
 		return NULL;
-	if (!from->map_offset) {
+	if (from->type == INFINI_BUFFER_FILE) {
+		object->at = file_memory(executor, from);
+		if (!object->at)
+			return NULL;
+	} else if (!from->map_offset) {
 		object->at = calloc(1, from->bytes);
 	} else if (infini_executor_map(executor->fd, from->map_offset, from->bytes,
 				       (void **)&object->at)) {
 		return NULL;
 	}
-	object->mapped = from->map_offset;
+	object->mapped = from->map_offset || from->type == INFINI_BUFFER_FILE;
 	object->bytes = from->bytes;
 	object->id = from->buffer;
 	return object->at;

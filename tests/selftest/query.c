@@ -23,7 +23,8 @@ static void check_answer(const char *who, int fd, uint32_t role)
 		 INFINI_FEAT_SUBMIT_WAIT | INFINI_FEAT_EVENTFD | INFINI_FEAT_TIMELINE_PAGE |
 		 INFINI_FEAT_INLINE_INPUTS | INFINI_FEAT_OUTPUTS | INFINI_FEAT_ASK |
 		 INFINI_FEAT_LIMITS | INFINI_FEAT_RATE_NOWAIT |
-		 INFINI_FEAT_TOKEN_KINDS | INFINI_FEAT_END_REASON);
+		 INFINI_FEAT_TOKEN_KINDS | INFINI_FEAT_END_REASON |
+		 INFINI_FEAT_FILE_BUFFER);
 	CHECK_EQ(answer.size_job, sizeof(struct infini_job));
 	CHECK_EQ(answer.size_completion, sizeof(struct infini_completion));
 	CHECK_EQ(answer.size_dispatch, sizeof(struct infini_dispatch));

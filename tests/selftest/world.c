@@ -31,7 +31,7 @@ void world_device(struct infini_device_register *reg, struct infini_memory_kind 
 {
 	memset(kinds, 0, WORLD_KINDS * sizeof(*kinds));
 	strcpy((char *)kinds[WORLD_KIND_UNIFIED].name, "CPU");
-	kinds[WORLD_KIND_UNIFIED].flags = INFINI_MEMORY_F_UNIFIED;
+	kinds[WORLD_KIND_UNIFIED].flags = INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_FILE;
 	kinds[WORLD_KIND_UNIFIED].alignment = 64;
 	strcpy((char *)kinds[WORLD_KIND_HELD].name, "Held");
 	kinds[WORLD_KIND_HELD].alignment = 256;

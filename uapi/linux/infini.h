@@ -22,7 +22,8 @@
  *  EFAULT      a pointer does not lead to memory of the caller
  *  EOPNOTSUPP  well-formed, but this device or backend does not do it
  *  ENOENT      no such handle, vdev or device
- *  EACCES      the vdev is not the caller's to open
+ *  EACCES      the vdev is not the caller's to open, or the buffer or file not to be used so
+ *  EBADF       no open file stands behind a descriptor
  *  EPERM       needs CAP_SYS_ADMIN, or another process owns this executor
  *  ENOSPC      over the memory limit of the vdev or of the device, or over a count limit
  *  ENOMEM      the kernel or the memory cgroup has no memory
@@ -35,6 +36,7 @@
  *  ECANCELED   the object was destroyed under the call or the job
  *  EHOSTDOWN   no executor took the vdev's work in time
  *  EOWNERDEAD  the executor died with the job, or with the memory the job names
+ *  ENODATA     the file behind a buffer was truncated or cannot be read: what the job made is lost
  *  ENODEV      the device is gone, or the vdev was deleted by force
  *  ESTALE      an answer to a dispatch that is no longer this executor's
  *  EPROTO      an executor speaks another protocol version or broke it
@@ -77,6 +79,7 @@ enum infini_role {
 #define INFINI_FEAT_TOKEN_KINDS		(1ULL << 11)	/* results and VDEV_STATS tell kinds
 							 * of tokens apart */
 #define INFINI_FEAT_END_REASON		(1ULL << 12)	/* END_REASON */
+#define INFINI_FEAT_FILE_BUFFER		(1ULL << 13)	/* INFINI_BUFFER_FILE, BUFFER_RECEIVE */
 
 /**
  * struct infini_query - what this module can do; on every kind of file
@@ -101,6 +104,7 @@ enum infini_role {
  * @size_completion: out: sizeof(struct infini_completion)
  * @size_dispatch: out: sizeof(struct infini_dispatch)
  * @size_result: out: sizeof(struct infini_result)
+ * @max_file_bytes: out: of all FILE buffers of one vdev, together
  */
 struct infini_query {
 	__u32 size;
@@ -124,6 +128,7 @@ struct infini_query {
 	__u32 size_completion;
 	__u32 size_dispatch;
 	__u32 size_result;
+	__aligned_u64 max_file_bytes;
 };
 
 /**
@@ -157,6 +162,7 @@ enum infini_device_class {
 #define INFINI_MEMORY_F_UNIFIED	(1 << 0)	/* module pages; else the executor allocates */
 #define INFINI_MEMORY_F_WEIGHTS	(1 << 1)	/* the backend lays the contents out itself
 						 * (repacked); filled by ASK, not by COPY */
+#define INFINI_MEMORY_F_FILE	(1 << 2)	/* of UNIFIED: programs read FILE buffers in place */
 
 /**
  * struct infini_memory_kind - one kind of memory of a device
@@ -250,7 +256,7 @@ struct infini_vdev_info {
  * @preemptions: out: jobs that came back PREEMPTED
  * @tokens_evaluated: out: rows of hidden state computed
  * @tokens_generated: out: rows of logits of which each makes a sequence's next token
- * @bytes_in: out: inline inputs, arguments and COPYs from SHARED buffers
+ * @bytes_in: out: inline inputs, arguments and COPYs from SHARED and FILE buffers
  * @bytes_out: out: outputs and COPYs to SHARED buffers
  * @memory_used_bytes: out
  * @memory_peak_bytes: out
@@ -267,6 +273,7 @@ struct infini_vdev_info {
  * @tokens_scored: out: evaluated to score a text, or to draft and verify tokens; generate nothing
  * @tokens_embedded: out: evaluated into embeddings; generate nothing
  * @prompts: out: that came to their end; the last row of each made a first token
+ * @file_bytes: out: of files that stand behind FILE buffers now; no part of @memory_used_bytes
  */
 struct infini_vdev_stats {
 	__u32 size;
@@ -300,6 +307,7 @@ struct infini_vdev_stats {
 	__aligned_u64 tokens_scored;
 	__aligned_u64 tokens_embedded;
 	__aligned_u64 prompts;
+	__aligned_u64 file_bytes;
 };
 
 #define INFINI_QUEUE_F_EVENTFD	(1 << 0)	/* signal @eventfd once per completed job */
@@ -347,6 +355,7 @@ struct infini_handle {
 enum infini_buffer_type {
 	INFINI_BUFFER_SHARED	= 0,	/* module pages; client and executor map them */
 	INFINI_BUFFER_DEVICE	= 1,	/* the accelerator's; never mapped by a client */
+	INFINI_BUFFER_FILE	= 2,	/* read-only: a part of a file that the client has open */
 };
 
 /**
@@ -354,16 +363,26 @@ enum infini_buffer_type {
  * @size: sizeof(struct infini_buffer_create)
  * @flags: 0
  * @type: enum infini_buffer_type
- * @kind: memory kind of a DEVICE buffer, 0..nr_kinds-1; 0 for SHARED
+ * @kind: memory kind of a DEVICE buffer, 0..nr_kinds-1, or of one with F_FILE; 0 for SHARED
  * @bytes: rounded up to pages
  * @handle: out
- * @pad: 0
- * @map_offset: out: mmap offset of a SHARED buffer; 0 for DEVICE
+ * @fd: FILE: a regular file, open for reading and not for writing; else 0
+ * @map_offset: out: mmap offset of a SHARED buffer; 0 for the others
+ * @file_offset: FILE: where in the file, a multiple of the page size; else 0
  *
  * A DEVICE buffer of a kind that is not UNIFIED is allocated by the executor: the call then waits
  * for it, at most until EHOSTDOWN.
- * Errors: ENOSPC over the vdev's memory limit, over what an overcommitted device has left, or
- * over max_buffers; ENOMEM.
+ *
+ * A FILE buffer holds the file open, without @fd, and is not charged: its pages are the page cache's.
+ * The executor maps it and gets it as a descriptor of its own, for reading. Writing to a FILE buffer
+ * is EACCES. Whoever may write the file may do so at any time, and jobs see it; a job that needs what
+ * a truncation has taken ends with ENODATA, and so does every later one that names the buffer.
+ *
+ * Errors: ENOSPC over the vdev's memory limit, over what an overcommitted device has left, over
+ * max_buffers or over max_file_bytes; ENOMEM. FILE: EBADF; EINVAL no regular file, or the range is
+ * not within it; EACCES not open for reading alone; EOPNOTSUPP @kind takes no files, or not those of
+ * this file system: one that answers from user space, as FUSE does, that a user may have mounted, or
+ * that has no page cache.
  */
 struct infini_buffer_create {
 	__u32 size;
@@ -372,8 +391,9 @@ struct infini_buffer_create {
 	__u32 kind;
 	__aligned_u64 bytes;
 	__u32 handle;
-	__u32 pad;
+	__s32 fd;
 	__aligned_u64 map_offset;
+	__aligned_u64 file_offset;
 };
 
 /* Program formats. What a format means is said in the header beside it. */
@@ -715,7 +735,7 @@ struct infini_executor_attach {
  * struct infini_dispatch_binding - a buffer as the executor knows it; in the payload
  * @buffer: id, unique among the vdev's live buffers; named again by INFINI_OP_BUFFER_FREE
  * @bytes: size
- * @map_offset: mmap offset on the executor file, 0 when the executor allocated it
+ * @map_offset: mmap offset on the executor file, 0 when the executor allocated it and for FILE
  * @type: enum infini_buffer_type
  * @kind: memory kind
  * @access: INFINI_ACCESS_*
@@ -876,6 +896,26 @@ struct infini_program_read {
 };
 
 /**
+ * struct infini_buffer_receive - fetch the file behind a FILE buffer; on the executor file
+ * @size: sizeof(struct infini_buffer_receive)
+ * @flags: 0
+ * @buffer: id from a binding
+ * @offset: out: where in the file the buffer begins
+ * @fd: out: O_CLOEXEC, open for reading alone, its position and flags nobody else's
+ * @pad: 0
+ *
+ * Errors: ENOENT no such buffer; EINVAL not a FILE one; EMFILE.
+ */
+struct infini_buffer_receive {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 buffer;
+	__aligned_u64 offset;
+	__s32 fd;
+	__u32 pad;
+};
+
+/**
  * struct infini_end_reason - why this file is about to be closed; on device and executor files
  * @size: sizeof(struct infini_end_reason)
  * @flags: 0
@@ -915,5 +955,6 @@ struct infini_end_reason {
 #define INFINI_IOC_EXCHANGE	   _IO(INFINI_IOC_TYPE, 0x22)
 #define INFINI_IOC_PROGRAM_READ	   _IO(INFINI_IOC_TYPE, 0x23)
 #define INFINI_IOC_END_REASON	   _IO(INFINI_IOC_TYPE, 0x24)
+#define INFINI_IOC_BUFFER_RECEIVE  _IO(INFINI_IOC_TYPE, 0x25)
 
 #endif /* _UAPI_LINUX_INFINI_H */

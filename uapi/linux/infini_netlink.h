@@ -142,6 +142,8 @@ enum {
 	INFINI_A_STATS_ITL_NS,	/* Sum of the times from token to token. */
 	/* As queue-wait-hist; each counts once for every token that came then. */
 	INFINI_A_STATS_ITL_HIST,
+	/* Of files that stand behind buffers now; no part of memory-used-bytes. */
+	INFINI_A_STATS_FILE_BYTES,
 
 	__INFINI_A_STATS_MAX,
 	INFINI_A_STATS_MAX = (__INFINI_A_STATS_MAX - 1)

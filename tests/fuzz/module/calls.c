@@ -36,6 +36,7 @@ static const struct {
 	[CALL_EXECUTOR_ATTACH] = { "EXECUTOR_ATTACH" },
 	[CALL_EXCHANGE] = { "EXCHANGE" },
 	[CALL_PROGRAM_READ] = { "PROGRAM_READ" },
+	[CALL_BUFFER_RECEIVE] = { "BUFFER_RECEIVE", { EMFILE } },
 	[CALL_END_REASON] = { "END_REASON" },
 	[CALL_NODE_OPEN] = { "open of a node", { ENXIO, EMFILE, ENFILE } },
 	[CALL_CLOSE] = { "close" },

@@ -200,6 +200,16 @@ static void do_queue_create(void)
 	queue_create(any_file());
 }
 
+/* Of this program, for reading: it is there in every machine and longer than what is asked for. */
+static int weights_fd(void)
+{
+	static _Thread_local int fd = -1;
+
+	if (fd < 0)
+		fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	return fd;
+}
+
 static void buffer_create(struct file *file)
 {
 	struct object *object = &file->buffers[random_below(BUFFERS)];
@@ -211,6 +221,12 @@ static void buffer_create(struct file *file)
 
 	if (arg.type == INFINI_BUFFER_DEVICE)
 		arg.kind = random_below(3);
+	if (one_in(8)) {
+		arg.type = INFINI_BUFFER_FILE;
+		arg.fd = one_in(16) ? file->fd : weights_fd();
+		arg.kind = one_in(16) ? random_below(3) : 0;
+		arg.file_offset = one_in(4) ? random_below(8) * PAGE : 0;
+	}
 	destroy(file, object, CALL_BUFFER_DESTROY, INFINI_IOC_BUFFER_DESTROY);
 	if (call_ioctl(CALL_BUFFER_CREATE, file->fd, INFINI_IOC_BUFFER_CREATE, &arg, sizeof(arg)))
 		return;

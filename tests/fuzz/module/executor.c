@@ -97,6 +97,21 @@ static void map_binding(const struct infini_dispatch_binding *binding)
 		munmap(at, bytes);
 }
 
+static void receive_file(const struct infini_dispatch_binding *binding)
+{
+	struct infini_buffer_receive arg = {
+		.buffer = one_in(16) ? random_odd() : binding->buffer,
+	};
+	volatile const uint8_t *at;
+
+	if (call_ioctl(CALL_BUFFER_RECEIVE, file, INFINI_IOC_BUFFER_RECEIVE, &arg, sizeof(arg)))
+		return;
+	at = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, arg.fd, (off_t)arg.offset);
+	close(arg.fd);
+	if (at != MAP_FAILED)
+		munmap((void *)at, PAGE);
+}
+
 static void read_program(const struct infini_dispatch *dispatch)
 {
 	static _Thread_local uint8_t data[16384];
@@ -125,7 +140,9 @@ static void look_at(const struct hands *hands, const struct infini_dispatch *dis
 		return;
 	}
 	for (i = 0; i < dispatch->nr_bindings; i++)
-		if (one_in(4))
+		if (one_in(4) && bindings[i].type == INFINI_BUFFER_FILE)
+			receive_file(&bindings[i]);
+		else if (one_in(4))
 			map_binding(&bindings[i]);
 	if (dispatch->op == INFINI_OP_PROGRAM && one_in(2))
 		read_program(dispatch);

@@ -20,7 +20,7 @@ static void device_kinds(struct infini_memory_kind *kinds)
 {
 	memset(kinds, 0, 3 * sizeof(*kinds));
 	strcpy((char *)kinds[0].name, "CPU");
-	kinds[0].flags = INFINI_MEMORY_F_UNIFIED;
+	kinds[0].flags = INFINI_MEMORY_F_UNIFIED | INFINI_MEMORY_F_FILE;
 	kinds[0].alignment = 64;
 	strcpy((char *)kinds[1].name, "Held");
 	kinds[1].alignment = 256;
