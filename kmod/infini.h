@@ -351,8 +351,8 @@ struct infini_program {
  * struct infini_kjob - a job slot of a queue; preallocated, reused
  * @link: in executor->held while DISPATCHED or DOOMED
  * @state: device->lock; only the submitter turns IDLE into QUEUED
- * @buffers: what bindings name, referenced; @nr_bindings of them
- * @access: of each binding
+ * @buffers: what bindings name, referenced; @nr_bindings of them, room for @bindings_room
+ * @access: of each binding, behind @buffers
  * @payload: the job's part of the executor's payload area; @payload_room bytes are allocated
  * @inputs_at: where the inputs are in @payload; likewise @outputs_at and @args_at
  * @dispatch: number of the present dispatch
@@ -371,8 +371,9 @@ struct infini_kjob {
 	u32 op;
 	u32 format;
 	struct infini_program *program;
-	struct infini_buffer *buffers[INFINI_BINDINGS_MAX];
-	u8 access[INFINI_BINDINGS_MAX];
+	struct infini_buffer **buffers;
+	u8 *access;
+	u32 bindings_room;
 	u32 nr_bindings;
 	u32 nr_inputs;
 	u32 nr_outputs;
@@ -424,7 +425,9 @@ struct infini_kjob {
  * @dead: destroyed
  * @signals: eventfd signals not sent yet
  * @charged_bytes: what its slots and payloads cost the vdev; @submit_lock
- * @done: how the last jobs ended; the client's page is written, never believed
+ * @values: of the last jobs, seqno n at n % INFINI_TIMELINE_RECORDS; the client's page is written,
+ *	never believed
+ * @statuses: likewise
  */
 struct infini_queue {
 	refcount_t refs;
@@ -445,8 +448,11 @@ struct infini_queue {
 	bool dead;
 	atomic_t signals;
 	u64 charged_bytes;
-	struct infini_completion done[INFINI_TIMELINE_RECORDS];
+	u64 values[INFINI_TIMELINE_RECORDS];
+	s16 statuses[INFINI_TIMELINE_RECORDS];
 };
+
+static_assert(MAX_ERRNO <= S16_MAX);
 
 enum infini_executor_state {
 	INFINI_EXECUTOR_FREE,		/* created, nobody attached */

@@ -47,17 +47,20 @@ static void infini_job_publish_locked(struct infini_queue *queue)
 
 	while (completed < queue->submitted) {
 		struct infini_kjob *job = &queue->jobs[(completed + 1) % queue->depth];
-		struct infini_completion *done;
+		u32 at;
 
 		if (job->state != INFINI_JOB_DONE)
 			break;
 		completed++;
-		done = &queue->done[completed % INFINI_TIMELINE_RECORDS];
-		done->seqno = completed;
-		done->value = job->result;
-		done->occupancy_ns = job->occupancy_ns;
-		done->status = job->status;
-		timeline->records[completed % INFINI_TIMELINE_RECORDS] = *done;
+		at = completed % INFINI_TIMELINE_RECORDS;
+		queue->values[at] = job->result;
+		queue->statuses[at] = job->status;
+		timeline->records[at] = (struct infini_completion){
+			.seqno = completed,
+			.value = job->result,
+			.occupancy_ns = job->occupancy_ns,
+			.status = job->status,
+		};
 		infini_job_step_locked(job, INFINI_JOB_EV_RECYCLE);
 	}
 	/* A reader that sees the seqno sees the record and all that the job wrote. */
@@ -126,32 +129,61 @@ void infini_job_end_locked(struct infini_kjob *job, int status, u64 now,
 
 /* ---- building a job ---- */
 
-/* Grow the slot's payload; what it keeps for the next job is charged like any other memory. */
-static int infini_job_reserve(struct infini_kjob *job, size_t bytes)
+/* More memory for a slot; what it keeps for the next job is charged like any other memory. */
+static void *infini_job_memory(struct infini_kjob *job, size_t had, size_t bytes)
 {
 	struct infini_queue *queue = job->queue;
 	struct infini_vdev *vdev = queue->client->vdev;
-	size_t room = bytes <= PAGE_SIZE ? roundup_pow_of_two(max_t(size_t, bytes, 256)) :
-					   PAGE_ALIGN(bytes);
-	void *payload;
+	void *memory;
 	int err;
 
 	lockdep_assert_held(&queue->submit_lock);
+	err = infini_vdev_charge(vdev, bytes - had);
+	if (err)
+		return ERR_PTR(err);
+	/* Zeroed: the gaps between a payload's parts go to the executor too. */
+	memory = kvzalloc(bytes, GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	if (!memory) {
+		infini_vdev_uncharge(vdev, bytes - had);
+		return ERR_PTR(-ENOMEM);
+	}
+	queue->charged_bytes += bytes - had;
+	return memory;
+}
+
+static int infini_job_reserve(struct infini_kjob *job, size_t bytes)
+{
+	size_t room = bytes <= PAGE_SIZE ? roundup_pow_of_two(max_t(size_t, bytes, 256)) :
+					   PAGE_ALIGN(bytes);
+	void *payload;
+
 	if (bytes <= job->payload_room)
 		return 0;
-	err = infini_vdev_charge(vdev, room - job->payload_room);
-	if (err)
-		return err;
-	/* Zeroed: the gaps between its parts go to the executor too. */
-	payload = kvzalloc(room, GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
-	if (!payload) {
-		infini_vdev_uncharge(vdev, room - job->payload_room);
-		return -ENOMEM;
-	}
-	queue->charged_bytes += room - job->payload_room;
+	payload = infini_job_memory(job, job->payload_room, room);
+	if (IS_ERR(payload))
+		return PTR_ERR(payload);
 	kvfree(job->payload);
 	job->payload = payload;
 	job->payload_room = room;
+	return 0;
+}
+
+/* Before the first of @nr bindings is added. */
+static int infini_job_reserve_bindings(struct infini_kjob *job, u32 nr)
+{
+	const size_t each = sizeof(*job->buffers) + sizeof(*job->access);
+	u32 room = roundup_pow_of_two(max(nr, 4u));
+	void *memory;
+
+	if (nr <= job->bindings_room)
+		return 0;
+	memory = infini_job_memory(job, job->bindings_room * each, room * each);
+	if (IS_ERR(memory))
+		return PTR_ERR(memory);
+	kvfree(job->buffers);
+	job->buffers = memory;
+	job->access = memory + room * sizeof(*job->buffers);
+	job->bindings_room = room;
 	return 0;
 }
 
@@ -220,7 +252,9 @@ static int infini_job_build_plain(struct infini_kjob *job, struct infini_client 
 	if (cmd->op == INFINI_OP_NOP)
 		return cmd->dst || cmd->dst_offset || cmd->bytes ? -EINVAL : 0;
 
-	err = infini_job_add_buffer(job, client, cmd->dst, INFINI_ACCESS_WRITE);
+	err = infini_job_reserve_bindings(job, copy ? 2 : 1);
+	if (!err)
+		err = infini_job_add_buffer(job, client, cmd->dst, INFINI_ACCESS_WRITE);
 	if (!err && copy)
 		err = infini_job_add_buffer(job, client, cmd->src, INFINI_ACCESS_READ);
 	if (err)
@@ -252,6 +286,9 @@ static int infini_job_read_bindings(struct infini_kjob *job, struct infini_clien
 	u32 i;
 	int err;
 
+	err = infini_job_reserve_bindings(job, cmd->nr_bindings);
+	if (err)
+		return err;
 	for (i = 0; i < cmd->nr_bindings; i++) {
 		if (copy_from_user(&binding, from + i, sizeof(binding)))
 			return -EFAULT;
@@ -687,6 +724,8 @@ static int infini_alloc_build(struct infini_kjob *job, struct infini_buffer *buf
 
 	infini_job_reset(job);
 	err = infini_job_timeout(0, &job->timeout_ns);
+	if (!err)
+		err = infini_job_reserve_bindings(job, 1);
 	if (!err)
 		err = infini_job_reserve(job, sizeof(struct infini_dispatch_binding));
 	if (err)

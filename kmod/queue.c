@@ -3,6 +3,7 @@
 
 #include <linux/eventfd.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/slab.h>
 
 #include "infini.h"
@@ -15,8 +16,10 @@ static void infini_queue_free(struct infini_queue *queue)
 	struct infini_client *client = queue->client;
 	u32 i;
 
-	for (i = 0; i < queue->depth; i++)
+	for (i = 0; i < queue->depth; i++) {
 		kvfree(queue->jobs[i].payload);
+		kvfree(queue->jobs[i].buffers);
+	}
 	infini_vdev_uncharge(client->vdev, queue->charged_bytes);
 	atomic_dec(&client->vdev->nr_queues);
 	if (queue->eventfd)
@@ -47,7 +50,7 @@ struct infini_queue *infini_queue_new(struct infini_client *client, u32 depth, u
 				      struct eventfd_ctx *eventfd)
 {
 	struct infini_queue *queue;
-	u64 bytes = depth * sizeof(*queue->jobs) + sizeof(*queue) + PAGE_SIZE;
+	size_t bytes = size_add(array_size(depth, sizeof(*queue->jobs)), sizeof(*queue) + PAGE_SIZE);
 	u32 i;
 	int err;
 
@@ -250,9 +253,10 @@ void infini_wakeups_run(struct infini_wakeups *wakeups)
 int infini_queue_wait(struct infini_queue *queue, u64 seqno, s64 deadline_ns, int *status,
 		      u64 *value)
 {
-	struct infini_completion *done = &queue->done[seqno % INFINI_TIMELINE_RECORDS];
+	u32 at = seqno % INFINI_TIMELINE_RECORDS;
 	struct infini_device *device = queue->client->vdev->device;
 	unsigned long flags;
+	bool known;
 	int err;
 
 	err = infini_wait_event(queue->client->wait,
@@ -261,8 +265,9 @@ int infini_queue_wait(struct infini_queue *queue, u64 seqno, s64 deadline_ns, in
 	if (!infini_queue_reached(queue, seqno))
 		return err ?: -ECANCELED;
 	spin_lock_irqsave(&device->lock, flags);
-	*status = done->seqno == seqno ? done->status : 0;
-	*value = done->seqno == seqno ? done->value : 0;
+	known = seqno && queue->completed - seqno < INFINI_TIMELINE_RECORDS;
+	*status = known ? queue->statuses[at] : 0;
+	*value = known ? queue->values[at] : 0;
 	spin_unlock_irqrestore(&device->lock, flags);
 	return 0;
 }
