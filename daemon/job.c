@@ -42,6 +42,12 @@ static bool range_inside(const struct infini_backend_buffer *buffer, uint64_t of
 	return offset <= buffer->bytes && bytes <= buffer->bytes - offset;
 }
 
+static bool range_writable(const struct infini_backend_buffer *buffer, uint64_t offset,
+			   uint64_t bytes)
+{
+	return is_writable(buffer) && range_inside(buffer, offset, bytes);
+}
+
 uint32_t infini_job_bindings_max(size_t payload_bytes)
 {
 	size_t max = payload_bytes / sizeof(struct infini_dispatch_binding);
@@ -89,7 +95,7 @@ static int inputs_apply(const struct infini_job_context *ctx,
 		if (!data || input->binding >= dispatch->nr_bindings)
 			return -EPROTO;
 		buffer = ctx->bindings[input->binding].buffer;
-		if (!range_inside(buffer, input->offset, input->bytes) || !is_writable(buffer))
+		if (!range_writable(buffer, input->offset, input->bytes))
 			return -EPROTO;
 		ret = objects->ops->write(objects->backend, buffer, input->offset, data,
 					  input->bytes);
@@ -118,7 +124,7 @@ static int outputs_apply(const struct infini_job_context *ctx,
 		src = ctx->bindings[output->src_binding].buffer;
 		dst = ctx->bindings[output->dst_binding].buffer;
 		if (!range_inside(src, output->src_offset, output->bytes) ||
-		    !range_inside(dst, output->dst_offset, output->bytes) || !is_writable(dst))
+		    !range_writable(dst, output->dst_offset, output->bytes))
 			return -EPROTO;
 		ret = objects->ops->copy(objects->backend, dst, output->dst_offset, src,
 					 output->src_offset, output->bytes);
@@ -189,8 +195,8 @@ static int run_copy(struct infini_job_context *ctx, const struct infini_dispatch
 		return -EPROTO;
 	t.dst = ctx->bindings[0].buffer;
 	t.src = ctx->bindings[1].buffer;
-	if (!range_inside(t.dst, t.dst_offset, t.bytes) ||
-	    !range_inside(t.src, t.src_offset, t.bytes) || !is_writable(t.dst))
+	if (!range_writable(t.dst, t.dst_offset, t.bytes) ||
+	    !range_inside(t.src, t.src_offset, t.bytes))
 		return -EPROTO;
 	t.backward = t.dst == t.src && t.dst_offset > t.src_offset;
 	return transfer_run(ctx, &t, dispatch, result);
@@ -208,7 +214,7 @@ static int run_fill(struct infini_job_context *ctx, const struct infini_dispatch
 	if (dispatch->nr_bindings != 1)
 		return -EPROTO;
 	t.dst = ctx->bindings[0].buffer;
-	if (!range_inside(t.dst, t.dst_offset, t.bytes) || !is_writable(t.dst))
+	if (!range_writable(t.dst, t.dst_offset, t.bytes))
 		return -EPROTO;
 	return transfer_run(ctx, &t, dispatch, result);
 }

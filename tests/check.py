@@ -194,14 +194,16 @@ class Layer:
                                           errors="replace", text=True, start_new_session=True)
             limit = threading.Timer(self.seconds, self.stop)
             limit.start()
-            for line in self.child.stdout:
-                file.write(line)
-                row = parse(line.rstrip())
-                if row:
-                    self.result(report, *row)
-                else:
-                    self.remark(line)
-            limit.cancel()
+            try:
+                for line in self.child.stdout:
+                    file.write(line)
+                    row = parse(line.rstrip())
+                    if row:
+                        self.result(report, *row)
+                    else:
+                        self.remark(line)
+            finally:
+                limit.cancel()
             return self.child.wait()
 
     def run(self, report):

@@ -10,7 +10,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import infini  # noqa: E402  pylint: disable=wrong-import-position
 
 MODELS = "/models"
-SERVER = os.path.join(infini.TREE, "build/e2e/rpc-server")
 ENDPOINT = "127.0.0.1:50052"
 UML_MODULE = os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko")
 PLAIN, INFINI, RPC = "plain llama.cpp", "Infini", "ggml-rpc"
@@ -71,16 +70,14 @@ class World:
 
     def serve(self):
         """ggml-rpc is there from now on."""
-        with open(os.path.join(self.out, "rpc-server.log"), "w", encoding="utf-8") as log:
-            self.server = subprocess.Popen([SERVER, ENDPOINT], stdin=subprocess.DEVNULL, stdout=log,
-                                           stderr=log, env=environment(RPC))
+        self.server = infini.rpc_server(ENDPOINT, os.path.join(self.out, "rpc-server.log"), environment(RPC))
         infini.wait_until("the RPC server listens", self.listens)
 
     @staticmethod
     def listens():
         port = f":{int(ENDPOINT.split(':')[1]):04X} "
         with open("/proc/net/tcp", encoding="ascii") as file:
-            return any(port in line.split(" ", 5)[4] + line for line in file if " 0A " in line)
+            return any(port in line for line in file if " 0A " in line)
 
     def __exit__(self, *_):
         if self.server:

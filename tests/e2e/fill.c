@@ -9,25 +9,19 @@
 
 #include <infini.h>
 
+#include "job.h"
+
 /* Device memory that is written is there. */
 static int take(int fd, uint32_t queue, uint64_t bytes)
 {
 	struct infini_buffer_create create = { .type = INFINI_BUFFER_DEVICE, .bytes = bytes };
 	struct infini_job job = { .op = INFINI_OP_FILL, .bytes = bytes, .value = 0x5a };
-	struct infini_submit submit = {
-		.flags = INFINI_SUBMIT_F_WAIT,
-		.queue = queue,
-		.nr_jobs = 1,
-		.jobs = (uintptr_t)&job,
-		.jobs_stride = sizeof(job),
-		.deadline_ns = INFINI_FOREVER,
-	};
-	int err = infini_buffer_create(fd, &create);
+	int err = infini_buffer_create(fd, &create), status = 0;
 
 	job.dst = create.handle;
 	if (!err)
-		err = infini_submit(fd, &submit);
-	return err ? err : submit.status;
+		err = job_run(fd, queue, &job, &status);
+	return err ? err : status;
 }
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@ CTL = os.path.join(TREE, "build/ctl/infinictl")
 DAEMON = os.path.join(TREE, "build/daemon/infinid")
 BACKENDS = os.path.join(TREE, "build/daemon/backends")
 PLUGIN = os.path.join(TREE, "build/frontends/ggml/libggml-infini.so")
+RPC_SERVER = os.path.join(TREE, "build/e2e/rpc-server")
 MODULE = os.path.join(TREE, "build/kmod/infini.ko")
 
 
@@ -116,6 +117,13 @@ class Events:
     def stop(self):
         self.process.terminate()
         self.process.wait()
+
+
+def rpc_server(endpoint, log, environment=None):
+    """ggml's RPC server, as on another machine; what it says is added to the file @log."""
+    with open(log, "a", encoding="utf-8") as file:
+        return subprocess.Popen([RPC_SERVER, endpoint], env=environment, stdin=subprocess.DEVNULL,
+                                stdout=file, stderr=file)
 
 
 def tenant(vdev):

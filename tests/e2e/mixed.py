@@ -22,7 +22,7 @@ from tap import Tap  # noqa: E402  pylint: disable=wrong-import-position
 
 SECONDS = 1200                  # compilers, emulated on a busy host
 CUDA = os.path.join(infini.TREE, "build/tests/cuda/libcuda.so.1")
-SERVER = [os.path.join(infini.TREE, "build/e2e/rpc-server"), "127.0.0.1:50052"]
+ENDPOINT = "127.0.0.1:50052"
 CONFIG = f"""[backend ggml]
 devices = cpu0 vulkan0
 [backend opencl]
@@ -31,7 +31,7 @@ enabled = yes
 enabled = yes
 library = {CUDA}
 [remote far]
-endpoint = {SERVER[1]}
+endpoint = {ENDPOINT}
 retry_s = 1
 [pool llama]
 devices = cpu0 vulkan* far
@@ -83,9 +83,7 @@ class Mixed:
         status, out, err = guest.run(["llama-completion", "--list-devices"], seconds=600)
         guest.check(not status and b"Vulkan0" in out, f"status {status}: {out!r} {err[-300:]}")
         print(f"# ggml found its devices in {time.monotonic() - begin:.0f} s", flush=True)
-        with open(os.path.join(self.out, "server.log"), "w", encoding="utf-8") as log:
-            self.server = subprocess.Popen(SERVER, env=without_vulkan(), stdin=subprocess.DEVNULL, stdout=log,
-                                           stderr=log)
+        self.server = infini.rpc_server(ENDPOINT, os.path.join(self.out, "server.log"), without_vulkan())
         self.daemon.start()
         infini.wait_until("every device", lambda: set(DEVICES) <= set(infini.devices()), 600)
         infini.wait_until("what infinid knows of them", lambda: all(

@@ -8,7 +8,6 @@ loopback, two of them, because each has one client at a time.
 """
 import json
 import os
-import subprocess
 import sys
 import time
 
@@ -19,7 +18,6 @@ import infini  # noqa: E402  pylint: disable=wrong-import-position
 import native  # noqa: E402  pylint: disable=wrong-import-position
 from tap import Tap, chosen  # noqa: E402  pylint: disable=wrong-import-position
 
-SERVER = os.path.join(infini.TREE, "build/e2e/rpc-server")
 ENDPOINTS = ("127.0.0.1:50052", "127.0.0.1:50053")
 CONFIG = f"""[backend ggml]
 devices = cpu0
@@ -45,9 +43,8 @@ class Servers:
 
     def start(self):
         for number, endpoint in enumerate(ENDPOINTS):
-            with open(os.path.join(self.out, f"server-{number}.log"), "a", encoding="utf-8") as log:
-                self.processes.append(subprocess.Popen([SERVER, endpoint], stdout=log, stderr=log,
-                                                       stdin=subprocess.DEVNULL))
+            self.processes.append(
+                infini.rpc_server(endpoint, os.path.join(self.out, f"server-{number}.log")))
 
     def kill(self):
         for process in self.processes:

@@ -10,6 +10,8 @@
 
 #include <infini-kernel.h>
 
+#include "job.h"
+
 static const struct infini_kernel_param params[] = {
 	INFINI_PARAM_BUFFER(0, INFINI_ACCESS_READ | INFINI_ACCESS_WRITE),
 };
@@ -28,24 +30,15 @@ static int run(int fd, const struct infini_kernel *kernel, uint64_t timeout_ns, 
 		.args_bytes = sizeof(range),
 		.timeout_ns = timeout_ns,
 	};
-	struct infini_submit submit = {
-		.flags = INFINI_SUBMIT_F_WAIT,
-		.nr_jobs = 1,
-		.jobs = (uintptr_t)&job,
-		.jobs_stride = sizeof(job),
-		.deadline_ns = INFINI_FOREVER,
-	};
 	int err = infini_queue_create(fd, &queue);
 
 	if (!err)
 		err = infini_buffer_create(fd, &buffer);
 	if (!err)
 		err = infini_kernel_create(fd, kernel, &job.program);
-	submit.queue = queue.handle;
 	binding.buffer = buffer.handle;
 	if (!err)
-		err = infini_submit(fd, &submit);
-	*status = submit.status;
+		err = job_run(fd, queue.handle, &job, status);
 	return err;
 }
 

@@ -11,6 +11,8 @@
 
 #include <infini.h>
 
+#include "job.h"
+
 static void *read_file(const char *path, size_t *bytes)
 {
 	struct stat st;
@@ -33,21 +35,12 @@ static int run_program(int fd, const void *data, size_t bytes, int *status)
 {
 	struct infini_queue_create queue = { .depth = 1 };
 	struct infini_job job = { .op = INFINI_OP_PROGRAM };
-	struct infini_submit submit = {
-		.flags = INFINI_SUBMIT_F_WAIT,
-		.nr_jobs = 1,
-		.jobs = (uintptr_t)&job,
-		.jobs_stride = sizeof(job),
-		.deadline_ns = INFINI_FOREVER,
-	};
 	int err = infini_queue_create(fd, &queue);
 
 	if (!err)
 		err = infini_program_create(fd, INFINI_FORMAT_GGML, data, bytes, &job.program);
-	submit.queue = queue.handle;
 	if (!err)
-		err = infini_submit(fd, &submit);
-	*status = submit.status;
+		err = job_run(fd, queue.handle, &job, status);
 	return err;
 }
 

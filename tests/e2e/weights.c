@@ -4,6 +4,7 @@
  * for each line of the standard input. "once" prints the first element of the result, or how the job ended;
  * "until-refused" goes on until one ends otherwise; "anew" makes the buffer again from the file.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include <ggml.h>
 #include <infini.h>
 #include <infini/ggml.h>
+
+#include "job.h"
 
 #define COLUMNS	4096
 #define ROWS	4096
@@ -129,7 +132,7 @@ static uint32_t file_buffer(enum ggml_type type)
 		.fd = open(path, O_RDONLY | O_CLOEXEC),
 	};
 
-	need(create.fd < 0 ? -1 : infini_buffer_create(fd, &create), path);
+	need(create.fd < 0 ? -errno : infini_buffer_create(fd, &create), path);
 	close(create.fd);
 	return create.handle;
 }
@@ -158,19 +161,12 @@ static int run(uint32_t weights)
 		.inputs = (uintptr_t)&input,
 		.outputs = (uintptr_t)&output,
 	};
-	struct infini_submit submit = {
-		.flags = INFINI_SUBMIT_F_WAIT,
-		.queue = queue,
-		.nr_jobs = 1,
-		.jobs = (uintptr_t)&job,
-		.jobs_stride = sizeof(job),
-		.deadline_ns = INFINI_FOREVER,
-	};
+	int status;
 
 	for (int i = 0; i < COLUMNS; i++)
 		ones[i] = 1;
-	need(infini_submit(fd, &submit), "submission");
-	return submit.status;
+	need(job_run(fd, queue, &job, &status), "submission");
+	return status;
 }
 
 static void answer(int status)

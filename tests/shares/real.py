@@ -24,7 +24,6 @@ import null  # noqa: E402  pylint: disable=wrong-import-position
 from world import LOAD, MODULE, Chip, Table, infini, option_words  # noqa: E402
 
 MODEL = os.path.join(infini.TREE, "tests/model/stories.gguf")
-SERVER = os.path.join(infini.TREE, "build/e2e/rpc-server")
 KERNEL = os.path.join(infini.TREE, "tests/shares/turn.cl")
 SECONDS = 10
 PROMPTS = ("Once upon a time", "The little fox")
@@ -101,9 +100,7 @@ class Remote(Ggml):
     def start(self, out):
         self.servers = []
         for endpoint in self.endpoints:
-            with open(os.path.join(out, f"server-{endpoint}.log"), "w", encoding="utf-8") as log:
-                self.servers.append(subprocess.Popen([SERVER, endpoint], stdin=subprocess.DEVNULL,
-                                                     stdout=log, stderr=log))
+            self.servers.append(infini.rpc_server(endpoint, os.path.join(out, f"server-{endpoint}.log")))
 
     def end(self):
         for server in self.servers:
@@ -383,15 +380,15 @@ def case_latency(table):
             tenant.end()
 
 
-def slices(table, kind, name, trace):
-    """Long jobs against each other: ms of a slice in the mean, and how often they were stopped."""
-    tenants = []
+def slices(table, kind, name):
+    """Long jobs against each other: ms of a slice in the mean, how often they were stopped, and each time."""
+    tenants, trace = [], Trace()
     try:
         tenants = [Tenant(table.chip, vdev, kind) for vdev in ("a", "b")]
         with trace:
             window = weights(table, name, tenants, (100, 100))
         return (max(1000 * window.got(t.name) / max(window.rise[t.name]["slices"], 1) for t in tenants),
-                sum(window.rise[t.name]["preemptions"] for t in tenants))
+                sum(window.rise[t.name]["preemptions"] for t in tenants), trace)
     finally:
         for tenant in tenants:
             tenant.end()
@@ -399,8 +396,7 @@ def slices(table, kind, name, trace):
 
 def case_preemption(table):
     """a long job is stopped between its segments"""
-    trace = Trace()
-    mean, stopped = slices(table, "long", "long jobs against each other", trace)
+    mean, stopped, trace = slices(table, "long", "long jobs against each other")
     name = "long jobs against each other: a slice, in the mean"
     segments, longest = trace.segments(), trace.segment_ms()
     detail = f"{stopped} preemptions in {SECONDS} s, {segments:.1f} segments each, the longest {longest:.1f} ms"
@@ -412,7 +408,7 @@ def case_preemption(table):
         table.at_most(name, table.chip.slice_ms, mean, "ms", detail)
     if not hasattr(table.chip, "whole"):
         return
-    mean, stopped = slices(table, "whole", "jobs that may not be cut against each other", Trace())
+    mean, stopped, _ = slices(table, "whole", "jobs that may not be cut against each other")
     print(f"# not to be cut: {mean:.1f} ms a slice, {stopped} preemptions", flush=True)
 
 
