@@ -28,6 +28,7 @@
 #define BUFFERS		12
 #define PROGRAMS	6
 #define MAPS		16
+#define MAP_MAX		(2 << 20)	/* bytes of one */
 #define JOBS		8
 #define LISTS		8
 #define ARGS		16384
@@ -46,10 +47,13 @@ static struct file {
 	struct object programs[PROGRAMS];
 } files[FILES];
 
-static struct map {
-	uint8_t *_Atomic at;
-	_Atomic size_t bytes;
-} maps[MAPS];
+/*
+ * Mappings of whole pages: the address, and in the bits below a page how many there are. One word,
+ * or a thread could take an address with the length of what the other has just put in its place, and
+ * unmap what is not its own.
+ */
+static _Atomic uintptr_t maps[MAPS];
+_Static_assert(MAP_MAX / PAGE < PAGE, "a mapping's pages are counted in the bits below one");
 
 static struct {
 	unsigned int index, turn;
@@ -473,17 +477,40 @@ static void do_read(void)
 
 /* ---- mappings ---- */
 
+static uintptr_t map_word(void *at, size_t bytes)
+{
+	return at ? (uintptr_t)at | bytes / PAGE : 0;
+}
+
+static void *map_at(uintptr_t word, size_t *bytes)
+{
+	*bytes = word % PAGE * PAGE;
+	return (void *)(word - word % PAGE);
+}
+
+/* A mapping that nobody else has until it is put back. */
+static uint8_t *map_take(unsigned int index, size_t *bytes)
+{
+	return map_at(atomic_exchange(&maps[index], 0), bytes);
+}
+
+static void map_put(unsigned int index, void *at, size_t bytes)
+{
+	uintptr_t none = 0;
+
+	if (!atomic_compare_exchange_strong(&maps[index], &none, map_word(at, bytes)))
+		munmap(at, bytes);
+}
+
 static void map_keep(void *at, size_t bytes)
 {
-	struct map *map = &maps[random_below(MAPS)];
-	uint8_t *old = atomic_exchange(&map->at, NULL);
+	unsigned int index = random_below(MAPS);
+	size_t old_bytes;
+	uint8_t *old = map_take(index, &old_bytes);
 
 	if (old)
-		CALL(CALL_MUNMAP, munmap(old, map->bytes));
-	map->bytes = bytes;
-	old = NULL;
-	if (!atomic_compare_exchange_strong(&map->at, &old, at))
-		munmap(at, bytes);
+		CALL(CALL_MUNMAP, munmap(old, old_bytes));
+	map_put(index, at, bytes);
 }
 
 static void map_new(enum call call, int fd, uint64_t offset, size_t bytes, int prot)
@@ -506,7 +533,7 @@ static void do_mmap(void)
 
 	if (one_in(16))
 		bytes = PAGE * (1 + random_below(64));
-	if (bytes && bytes <= 1 << 21)
+	if (bytes && bytes <= MAP_MAX)
 		map_new(CALL_MMAP_BUFFER, file->fd,
 			one_in(16) ? random_odd() & -(uint64_t)PAGE : buffer->offset, bytes,
 			one_in(4) ? PROT_READ : PROT_READ | PROT_WRITE);
@@ -523,52 +550,36 @@ static void do_mmap_timeline(void)
 		one_in(16) ? PROT_READ | PROT_WRITE : PROT_READ);
 }
 
-/* A mapping that nobody else has until it is put back. */
-static uint8_t *map_take(struct map **map)
-{
-	*map = &maps[random_below(MAPS)];
-	return atomic_exchange(&(*map)->at, NULL);
-}
-
-static void map_put(struct map *map, uint8_t *at, size_t bytes)
-{
-	uint8_t *none = NULL;
-
-	map->bytes = bytes;
-	if (!atomic_compare_exchange_strong(&map->at, &none, at))
-		munmap(at, bytes);
-}
-
 static void do_touch(void)
 {
-	struct map *map;
-	uint8_t *at = map_take(&map);
-	size_t bytes = map->bytes;
+	unsigned int index = random_below(MAPS);
+	size_t bytes;
+	uint8_t *at = map_take(index, &bytes);
 
 	if (!at)
 		return;
 	touch(at, bytes, one_in(2));
-	map_put(map, at, bytes);
+	map_put(index, at, bytes);
 }
 
 static void do_munmap(void)
 {
-	struct map *map;
-	uint8_t *at = map_take(&map);
-	size_t bytes = map->bytes, first;
+	unsigned int index = random_below(MAPS);
+	size_t bytes, first;
+	uint8_t *at = map_take(index, &bytes);
 
 	if (!at)
 		return;
 	first = one_in(4) ? PAGE * random_below(bytes / PAGE) : 0;
 	if (CALL(CALL_MUNMAP, munmap(at + first, bytes - first)) || first)
-		map_put(map, at, first ? first : bytes);
+		map_put(index, at, first ? first : bytes);
 }
 
 static void do_mprotect(void)
 {
-	struct map *map;
-	uint8_t *at = map_take(&map);
-	size_t bytes = map->bytes;
+	unsigned int index = random_below(MAPS);
+	size_t bytes;
+	uint8_t *at = map_take(index, &bytes);
 
 	if (!at)
 		return;
@@ -576,15 +587,14 @@ static void do_mprotect(void)
 				     random_below(4) | (one_in(8) ? PROT_EXEC : 0)));
 	if (one_in(4))
 		madvise(at, bytes, one_in(2) ? MADV_DONTNEED : MADV_DOFORK);
-	map_put(map, at, bytes);
+	map_put(index, at, bytes);
 }
 
 static void do_mremap(void)
 {
-	struct map *map;
-	uint8_t *at = map_take(&map);
-	size_t bytes = map->bytes, want = PAGE * (1 + random_below(8));
-	uint8_t *moved;
+	unsigned int index = random_below(MAPS);
+	size_t bytes, want = PAGE * (1 + random_below(8));
+	uint8_t *at = map_take(index, &bytes), *moved;
 
 	if (!at)
 		return;
@@ -594,9 +604,9 @@ static void do_mremap(void)
 	moved = mremap(at, bytes, want, MREMAP_MAYMOVE);
 	call_end(CALL_MREMAP, moved == MAP_FAILED ? -errno : 0);
 	if (moved == MAP_FAILED)
-		map_put(map, at, bytes);
+		map_put(index, at, bytes);
 	else
-		map_put(map, moved, want);
+		map_put(index, moved, want);
 }
 
 /* ---- what is not a client's ---- */
@@ -735,20 +745,27 @@ static void promise_zero(int fd)
 	munmap(at, arg.bytes);
 }
 
+/* What a timeline says of the job @seqno, in the order in which it was read. */
+struct timeline_said {
+	volatile uint64_t completed, record, submitted;
+};
+
 /* Deleted under us, the vdev shows a page of zeros, or none: then nothing is said. */
-static bool timeline_says(const volatile struct infini_timeline *timeline, uint64_t seqno)
+static bool timeline_says(const volatile struct infini_timeline *timeline, uint64_t seqno,
+			  struct timeline_said *said)
 {
-	volatile bool right = true;
+	volatile bool readable = false;
 
 	if (!sigsetjmp(me.back, 1)) {
 		me.touching = 1;
-		right = timeline->completed >= seqno &&
-			timeline->records[seqno % INFINI_TIMELINE_RECORDS].seqno == seqno;
+		said->completed = timeline->completed;
+		said->record = timeline->records[seqno % INFINI_TIMELINE_RECORDS].seqno;
 		/* Last: it may have been deleted meanwhile. */
-		right |= !timeline->submitted;
+		said->submitted = timeline->submitted;
+		readable = said->submitted;
 	}
 	me.touching = 0;
-	return right;
+	return !readable || (said->completed >= seqno && said->record == seqno);
 }
 
 /* When SUBMIT says that its jobs ended, the timeline says so too. */
@@ -761,6 +778,7 @@ static void promise_timeline(int fd)
 		.jobs_stride = sizeof(jobs[0]), .deadline_ns = now_ns() + 50000000,
 	};
 	const struct infini_timeline *timeline;
+	struct timeline_said said;
 	int err;
 
 	if (call_ioctl_right(CALL_QUEUE_CREATE, fd, INFINI_IOC_QUEUE_CREATE, &create,
@@ -774,9 +792,12 @@ static void promise_timeline(int fd)
 	arg.queue = create.handle;
 	err = call_ioctl_right(CALL_SUBMIT, fd, INFINI_IOC_SUBMIT, &arg, sizeof(arg));
 	/* One whose copying was made to fail ends the batch before itself. */
-	if (!err && !timeline_says(timeline, arg.last_seqno))
-		promise_broken("%llu jobs ended, and the timeline does not say so",
-			       (unsigned long long)arg.last_seqno);
+	if (!err && !timeline_says(timeline, arg.last_seqno, &said))
+		promise_broken("%llu jobs ended, and the timeline says %#llx of %#llx, record %#llx",
+			       (unsigned long long)arg.last_seqno,
+			       (unsigned long long)said.completed,
+			       (unsigned long long)said.submitted,
+			       (unsigned long long)said.record);
 	munmap((void *)timeline, PAGE);
 }
 
