@@ -116,7 +116,7 @@ static int infini_run_enter(struct infini_ctl *ctl, struct infini_run *run, int 
 /* infinid has heard of the vdev as soon as we have, or almost. */
 static int infini_run_wait_spec(struct infini_ctl *ctl, const struct infini_run *run)
 {
-	const struct timespec pause = { .tv_nsec = SPEC_POLL_MS * 1000000l };
+	const struct timespec pause = { .tv_nsec = SPEC_POLL_MS * 1000000L };
 
 	for (int ms = 0; ms < SPEC_WAIT_MS; ms += SPEC_POLL_MS) {
 		if (infini_cdi_ready(run->name, run->id))

@@ -347,8 +347,8 @@ static int put_seen(struct infini_ledger *ledger, const struct infini_ledger_int
 	int ret = plain(ledger, SEEN_CLEAR);
 
 	if (ret == SQLITE_DONE)
-		ret = step(ledger, SEEN_PUT, "%s%lld%lld%lld%lld", interval->epoch, 0ll, 0ll, 0ll,
-			   0ll);
+		ret = step(ledger, SEEN_PUT, "%s%lld%lld%lld%lld", interval->epoch, 0LL, 0LL, 0LL,
+			   0LL);
 	for (size_t i = 0; i < sample->nr_vdevs && ret == SQLITE_DONE; i++) {
 		const struct infini_vdev_stats *stats = &sample->vdevs[i].stats;
 

@@ -16,7 +16,7 @@
 struct infini_ledger;
 
 /* Make the file if it is missing, for root alone. 0 or -errno with a sentence in @why. */
-int infini_ledger_open(struct infini_ledger **ledger, const char *path, char *why,
+int infini_ledger_open(struct infini_ledger **out, const char *path, char *why,
 		       size_t why_bytes);
 void infini_ledger_close(struct infini_ledger *ledger);
 

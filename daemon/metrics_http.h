@@ -30,7 +30,7 @@ typedef int (*infini_metrics_page_fn)(enum infini_metrics_page page, bool promet
  * Listen on @path, which only root can connect to, and on @port of 127.0.0.1 unless it is 0.
  * Nothing runs by itself: see infini_metrics_http_run(). 0 or -errno with a sentence in @why.
  */
-int infini_metrics_http_start(struct infini_metrics_http **http, const char *path, uint32_t port,
+int infini_metrics_http_start(struct infini_metrics_http **out, const char *path, uint32_t port,
 			      infini_metrics_page_fn page, void *arg, char *why, size_t why_bytes);
 
 /* Readable when there is something to do. */

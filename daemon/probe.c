@@ -40,24 +40,22 @@ static void send_end(const char *why, int fd)
 	send_report(&report, fd);
 }
 
-/* What a library said last, should it end the process. */
-static struct {
-	char text[200];
-	int fd;
-} last_words;
+/* What a library said last, should it end the process: whole, since the handler may format nothing. */
+static struct infini_probe_report last_words = { .end = true };
+static int last_words_fd;
 
 static void keep_and_log(int priority, const char *message)
 {
 	if (priority <= LOG_ERR)
-		snprintf(last_words.text, sizeof(last_words.text), "%s", message);
+		snprintf(last_words.why, sizeof(last_words.why), "%s", message);
 	infini_log_limited(priority, message);
 }
 
 static void on_abort(int signal)
 {
 	(void)signal;
-	if (last_words.text[0])
-		send_end(last_words.text, last_words.fd);
+	if (last_words.why[0])
+		send_report(&last_words, last_words_fd);
 	_exit(1);
 }
 
@@ -96,12 +94,12 @@ static int probe_backend(const struct infini_config *config, const char *backend
 		send_end(why, fd);
 		return ret;
 	}
-	last_words.fd = fd;
+	last_words_fd = fd;
 	signal(SIGABRT, on_abort);
 	ret = ask(ops, remote, fd);
 	why[0] = '\0';
-	if (ret && remote && last_words.text[0]) {
-		snprintf(why, sizeof(why), "%s", last_words.text);
+	if (ret && remote && last_words.why[0]) {
+		snprintf(why, sizeof(why), "%s", last_words.why);
 	} else if (ret) {
 		infini_warn("backend %s cannot look for devices: %s", backend, strerror(-ret));
 		snprintf(why, sizeof(why), "cannot look for devices: %s", strerror(-ret));

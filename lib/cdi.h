@@ -52,7 +52,7 @@ int infini_cdi_update(const struct infini_cdi *cdi, struct infini_admin *admin,
 		      struct infini_cdi_result *result);
 
 /* Take the file away; -ENOENT when there was none. */
-int infini_cdi_remove(const char *dir);
+int infini_cdi_remove(const char *path);
 
 /* The path of the file in @dir; -ENAMETOOLONG. */
 int infini_cdi_path(const char *dir, char path[PATH_MAX]);

@@ -71,7 +71,7 @@ static float *make_buffer(int i, size_t bytes)
 static char *read_file(const char *path)
 {
 	static char text[TEXT_BYTES_MAX];
-	FILE *file = fopen(path, "r");
+	FILE *file = fopen(path, "re");
 
 	if (!file) {
 		perror(path);
