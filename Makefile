@@ -17,6 +17,7 @@
 #	make bench-core	counts what a job costs the scheduler, with 10^2 to 10^6 queues
 #	make bench-trace	counts what watching with the BPF tools costs a tenant, in QEMU
 #	make install	installs what was built
+#	make deb	builds Debian packages into build/deb/SUITE
 #	make clean	removes build/
 #
 # By default everything is built in and for the project's own machines: a Debian userland and
@@ -35,6 +36,7 @@
 #	HOST=1		the running system instead of the virtual machine
 #	KERNEL=key	which stock kernel: a row of tests/vm/kernels.tab (default 6.12)
 #	DESTDIR=, PREFIX=	make install: where to (default /usr/local)
+#	SUITE=name	make deb: trixie (Debian 13, default) or forky (testing)
 
 KERNEL ?= 6.12
 PREFIX ?= /usr/local
@@ -53,7 +55,10 @@ inside := tests/vm/chroot --
 kdir = $(shell tests/vm/fetch-kernel $(KERNEL) --print KDIR)
 endif
 
-PARTS := lib daemon ctl bpf frontends/ggml examples/opencl examples/ptx
+PARTS := lib daemon ctl bpf frontends/ggml examples/opencl examples/ptx packaging/completions
+
+SYSTEM_FILES := modules-load.d/infini.conf sysusers.d/infini.conf sysusers.d/infinid.conf \
+	udev/rules.d/60-infini.rules
 
 all: module user
 
@@ -80,6 +85,7 @@ $(PARTS:%=part-%): part-%:
 	$(Q)$(MAKE) $(if $(V),,-s) -C $* all
 
 part-daemon part-ctl part-bpf part-examples/opencl part-examples/ptx: part-lib
+part-packaging/completions: part-ctl part-bpf
 
 demo: all
 	$(Q)tests/demo/run $(if $(HOST),--host) $(if $(MODEL),--model "$(MODEL)")
@@ -130,21 +136,28 @@ bench-core:
 bench-trace: ready
 	$(Q)tests/bpf/cost
 
-install: all
+install: install-user install-module
+	$(Q)$(if $(DESTDIR),,systemd-sysusers "$(PREFIX)/lib/sysusers.d/infini.conf" \
+		"$(PREFIX)/lib/sysusers.d/infinid.conf" || true)
+	$(Q)$(if $(DESTDIR),,systemctl daemon-reload 2>/dev/null || true)
+	$(Q)$(if $(DESTDIR),,udevadm control --reload || true)
+
+install-user: user
 	$(Q)for part in $(PARTS); do $(MAKE) $(if $(V),,-s) -C $$part install || exit 1; done
 	$(Q)install -d "$(DESTDIR)$(PREFIX)/share/doc/infini/docs"
 	$(Q)install -m 644 README.md LICENSE "$(DESTDIR)$(PREFIX)/share/doc/infini/"
 	$(Q)install -m 644 docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/infini/docs/"
-	$(Q)install -D -m 644 packaging/udev/60-infini.rules \
-		"$(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-infini.rules"
-	$(Q)install -D -m 644 packaging/sysusers.d/infini.conf \
-		"$(DESTDIR)$(PREFIX)/lib/sysusers.d/infini.conf"
+	$(Q)for file in $(SYSTEM_FILES); do \
+		install -D -m 644 packaging/$$file "$(DESTDIR)$(PREFIX)/lib/$$file" || exit 1; done
+
+install-module: module
 	$(Q)objcopy --strip-debug $(BUILD)/kmod/infini.ko $(BUILD)/kmod/infini-stripped.ko
 	$(Q)install -D -m 644 $(BUILD)/kmod/infini-stripped.ko \
 		"$(DESTDIR)/lib/modules/$$(modinfo -F vermagic $(BUILD)/kmod/infini.ko | cut -d' ' -f1)/extra/infini.ko"
-	$(Q)$(if $(DESTDIR),,systemd-sysusers "$(PREFIX)/lib/sysusers.d/infini.conf" || true)
-	$(Q)$(if $(DESTDIR),,udevadm control --reload || true)
 	$(Q)$(if $(DESTDIR),,depmod "$$(modinfo -F vermagic $(BUILD)/kmod/infini.ko | cut -d' ' -f1)" || true)
+
+deb:
+	$(Q)$(if $(HOST),packaging/build-deb $(BUILD)/deb/host,tests/packages/build $(SUITE:%=--suite %))
 
 # The head of this file.
 help:
@@ -154,4 +167,4 @@ help:
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo try check lint check-docs check-debug shares fuzz soak soak-containers bench bench-containers bench-core bench-trace install help clean
+.PHONY: all ready module user user-parts demo try check lint check-docs check-debug shares fuzz soak soak-containers bench bench-containers bench-core bench-trace install install-user install-module deb help clean

@@ -26,7 +26,7 @@ HARDWARE = "needs a GPU, an OpenCL driver or another machine: tests/e2e runs the
 KINDS = [
     (r"\b(cuda0|opencl0|INFINI_VDEV=mine|--class gpu|--pool|rpc-server|examples/ptx)\b", HARDWARE),
     (r"\b(IMAGE|ROOT|COMMAND|FILE\.gguf)\b|llama-completion|infini3", IMAGE),
-    (r"^(modprobe|systemctl) |\bmake (HOST=1 )?install|^make HOST=1", HOST),
+    (r"^(modprobe|systemctl|apt|mokutil) |\bmake (HOST=1 )?install|^make HOST=1", HOST),
     (r"^(make|tests/|git bisect)", BUILD),
     (r"^(infinitop|infinilat|infinisnoop|bpftool|bpftrace|echo 1 >/sys/kernel/tracing|cat /sys/kernel/tracing)", BPF),
     (r"^(infinictl|infinid|curl|cat|grep|ls|timeout|cd|podman|docker|systemd-nspawn|unshare|[A-Z_]+=\S+) ?", RUN),

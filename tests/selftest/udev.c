@@ -32,7 +32,7 @@ static pid_t udevd_start(void)
 	if (access(UDEVD, X_OK) || access("/usr/bin/systemd-sysusers", X_OK))
 		test_skip("no udev here");
 	shell("systemd-sysusers packaging/sysusers.d/infini.conf");
-	shell("mkdir -p /run/udev/rules.d && cp packaging/udev/60-infini.rules /run/udev/rules.d/");
+	shell("mkdir -p /run/udev/rules.d && cp packaging/udev/rules.d/60-infini.rules /run/udev/rules.d/");
 	unlink(CONTROL);
 	fflush(stdout);
 	pid = fork();
