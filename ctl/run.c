@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "cdi.h"
+#include "cgroup.h"
 #include "ctl.h"
 #include "where.h"
 
@@ -47,15 +48,9 @@ struct infini_run {
 static int infini_run_write(const char *group, const char *file, const char *text)
 {
 	char path[PATH_MAX];
-	int fd, ret;
 
-	snprintf(path, sizeof(path), CGROUPS "%s/%s", group, file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
+	snprintf(path, sizeof(path), CGROUPS "%s", group);
+	return infini_cgroup_write(path, file, text);
 }
 
 /* Runtimes set limits in groups below ours, with whatever controllers we were given. */

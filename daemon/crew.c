@@ -217,7 +217,7 @@ static int make_cgroup(const struct infini_crew *crew, struct infini_crew_member
 	if (!member->memory_bytes)
 		member->memory_bytes = device->memory_bytes;
 	limits = limits_of(member, config);
-	ret = infini_worker_cgroup_make(&crew->cgroups, member->vdev_name, &limits);
+	ret = infini_worker_cgroup_make(&crew->cgroups, member->vdev_id, &limits);
 	if (ret)
 		infini_err("vdev %s: cannot make a control group for its worker", member->vdev_name);
 	return ret;
@@ -226,7 +226,7 @@ static int make_cgroup(const struct infini_crew *crew, struct infini_crew_member
 static void enter_cgroup(const struct infini_crew *crew, const struct infini_crew_member *member)
 {
 	int ret = has_cgroup(crew) ?
-		  infini_worker_cgroup_enter(&crew->cgroups, member->vdev_name) : 0;
+		  infini_worker_cgroup_enter(&crew->cgroups, member->vdev_id) : 0;
 
 	if (!ret)
 		return;
@@ -247,7 +247,7 @@ static void observe_memory(const struct infini_crew *crew, struct infini_crew_me
 	if (!member->pid || !has_cgroup(crew))
 		return;
 	limits = limits_of(member, config);
-	ret = infini_worker_cgroup_limit(&crew->cgroups, member->vdev_name, &limits);
+	ret = infini_worker_cgroup_limit(&crew->cgroups, member->vdev_id, &limits);
 	if (ret)
 		infini_warn("vdev %s: its worker's memory limit stays as it was: %s",
 			    member->vdev_name, strerror(-ret));
@@ -548,8 +548,8 @@ bool infini_crew_reap(struct infini_crew *crew, pid_t pid, int status)
 		member = member->next;
 	if (!member)
 		return false;
-	ran_out = infini_worker_cgroup_ran_out(&crew->cgroups, member->vdev_name);
-	infini_worker_cgroup_remove(&crew->cgroups, member->vdev_name);
+	ran_out = infini_worker_cgroup_ran_out(&crew->cgroups, member->vdev_id);
+	infini_worker_cgroup_remove(&crew->cgroups, member->vdev_id);
 	/* What became of it only its parent was told. If it crashed so will the next, which is ours. */
 	if (member->inherited)
 		status = ran_out ? SIGKILL : 0;

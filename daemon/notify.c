@@ -64,6 +64,13 @@ static int send_text(char *text, int fd)
 	return ret;
 }
 
+bool infini_notify_managed(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+
+	return path && path[0];
+}
+
 int infini_notify(const char *format, ...)
 {
 	char text[512];

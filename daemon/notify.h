@@ -3,6 +3,11 @@
 #ifndef INFINI_DAEMON_NOTIFY_H
 #define INFINI_DAEMON_NOTIFY_H
 
+#include <stdbool.h>
+
+/* Whether a service manager has started this process. */
+bool infini_notify_managed(void);
+
 /*
  * Send @format, lines of VARIABLE=VALUE, to $NOTIFY_SOCKET. 0 also when there is no service
  * manager, else -errno: a daemon goes on without.

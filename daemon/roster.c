@@ -16,19 +16,29 @@
 #define CLOSE_NS	(5 * INFINI_NS_PER_S)
 #define MIB(bytes)	((unsigned long long)(bytes) >> 20)
 
+/* nr_devices when there is none. */
+static uint32_t index_of(const struct infini_roster *roster, const char *name)
+{
+	uint32_t i = 0;
+
+	while (i < roster->nr_devices && strcmp(roster->devices[i].name, name))
+		i++;
+	return i;
+}
+
 static struct infini_roster_device *find_name(struct infini_roster *roster, const char *name)
 {
-	for (uint32_t i = 0; i < roster->nr_devices; i++) {
-		if (!strcmp(roster->devices[i].name, name))
-			return &roster->devices[i];
-	}
-	return NULL;
+	uint32_t i = index_of(roster, name);
+
+	return i < roster->nr_devices ? &roster->devices[i] : NULL;
 }
 
 const struct infini_roster_device *infini_roster_find_name(const struct infini_roster *roster,
 							   const char *name)
 {
-	return find_name((struct infini_roster *)roster, name);
+	uint32_t i = index_of(roster, name);
+
+	return i < roster->nr_devices ? &roster->devices[i] : NULL;
 }
 
 const struct infini_roster_device *infini_roster_find_pci(const struct infini_roster *roster,
@@ -307,9 +317,12 @@ bool infini_roster_inherit(struct infini_roster *roster, const struct infini_fds
 	return true;
 }
 
-void infini_roster_confirm(struct infini_roster *roster, const struct infini_roster_device *known)
+void infini_roster_confirm(struct infini_roster *roster, const char *name)
 {
-	roster->devices[known - roster->devices].inherited = false;
+	struct infini_roster_device *device = find_name(roster, name);
+
+	if (device)
+		device->inherited = false;
 }
 
 void infini_roster_settle(struct infini_roster *roster, const char *backend)

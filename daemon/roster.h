@@ -47,8 +47,8 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 bool infini_roster_inherit(struct infini_roster *roster, const struct infini_fdstore_file *file,
 			   const struct infini_admin_device *device);
 
-/* The device @known, which was inherited, is what its backend calls by another name. */
-void infini_roster_confirm(struct infini_roster *roster, const struct infini_roster_device *known);
+/* The device @name, which may have been inherited, is what its backend calls by another name. */
+void infini_roster_confirm(struct infini_roster *roster, const char *name);
 
 /* @backend has reported all of its devices: those that were inherited and not among them are gone. */
 void infini_roster_settle(struct infini_roster *roster, const char *backend);

@@ -2,6 +2,7 @@
 /* Takes from a worker all it does not need to run its backend. */
 #include "sandbox.h"
 
+#include "count.h"
 #include "sandbox_calls.h"
 #include "sandbox_paths.h"
 
@@ -14,8 +15,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 static unsigned int kind_of(const struct infini_sandbox *sandbox)
 {

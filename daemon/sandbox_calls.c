@@ -2,6 +2,8 @@
 /* Which system calls a worker keeps: see sandbox_calls.h. Two tables, enforced and shown. */
 #include "sandbox_calls.h"
 
+#include "count.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -11,8 +13,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-
-#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* What libc, threads, a CPU backend and the worker's loop call. */
 static const int calls_for_all[] = {

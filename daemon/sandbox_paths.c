@@ -2,6 +2,8 @@
 /* What of the file system a worker keeps: see sandbox_paths.h. One table, enforced and shown. */
 #include "sandbox_paths.h"
 
+#include "count.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -10,8 +12,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* The header of an older distribution lacks the later members; the kernel takes zeroes for them. */
 struct ruleset_attr {

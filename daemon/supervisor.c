@@ -436,7 +436,7 @@ static void add_device(struct supervisor *s, const char *backend,
 	}
 	known = infini_roster_find_pci(&s->roster, backend, device->pci);
 	if (known && strcmp(known->name, name)) {
-		infini_roster_confirm(&s->roster, known);
+		infini_roster_confirm(&s->roster, known->name);
 		claim(s, backend, known->name, device->pci, "");
 		return;
 	}
@@ -1062,7 +1062,7 @@ static void start_cgroups(struct supervisor *s)
 		fclose(file);
 	}
 	if (infini_worker_cgroups_open(&s->crew.cgroups, INFINI_CGROUP_ROOT, membership,
-				       getenv("NOTIFY_SOCKET"), why, sizeof(why)))
+				       infini_notify_managed(), why, sizeof(why)))
 		infini_notice("workers have no control groups of their own, so nothing bounds what "
 			      "memory they take: %s", why);
 }

@@ -40,21 +40,6 @@ static int path_of(char *path, size_t bytes, const char *format, ...)
 	return length < 0 || (size_t)length >= bytes ? -ENAMETOOLONG : 0;
 }
 
-static int write_file(const char *dir, const char *name, const char *text)
-{
-	char path[PATH_MAX];
-	int fd, ret = path_of(path, sizeof(path), "%s/%s", dir, name);
-
-	if (ret)
-		return ret;
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 static int read_file(const char *dir, const char *name, char *text, size_t bytes)
 {
 	char path[PATH_MAX];
@@ -105,12 +90,12 @@ static int make_group(const char *path)
 /* infinid goes into a group of its own, or back. */
 static int move_to(const char *path)
 {
-	return write_file(path, "cgroup.procs", "0");
+	return infini_cgroup_write(path, "cgroup.procs", "0");
 }
 
 static int delegate_controllers(const char *path)
 {
-	return write_file(path, "cgroup.subtree_control", "+memory +pids");
+	return infini_cgroup_write(path, "cgroup.subtree_control", "+memory +pids");
 }
 
 /* At the root processes and groups may be side by side. */
@@ -219,9 +204,9 @@ uint32_t infini_worker_cgroup_tasks(uint32_t threads_max)
 	return TASKS_BESIDES + threads_max + 2 * (uint32_t)(processors > 0 ? processors : 1);
 }
 
-static int group_of(const struct infini_worker_cgroups *groups, const char *vdev, char *path)
+static int group_of(const struct infini_worker_cgroups *groups, uint32_t vdev_id, char *path)
 {
-	return groups->base[0] ? path_of(path, PATH_MAX, "%s/worker-%s", groups->base, vdev) :
+	return groups->base[0] ? path_of(path, PATH_MAX, "%s/worker-%u", groups->base, vdev_id) :
 				 -ENOENT;
 }
 
@@ -230,7 +215,7 @@ static int set_number(const char *path, const char *name, uint64_t number)
 	char text[24];
 
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
-	return write_file(path, name, text);
+	return infini_cgroup_write(path, name, text);
 }
 
 /* A limit below what is held would end the worker with its vdev's memory: the next has that one. */
@@ -245,22 +230,22 @@ static uint64_t room_for_held(const char *path, uint64_t limit)
 	return held > limit ? held : limit;
 }
 
-int infini_worker_cgroup_limit(const struct infini_worker_cgroups *groups, const char *vdev,
+int infini_worker_cgroup_limit(const struct infini_worker_cgroups *groups, uint32_t vdev_id,
 			       const struct infini_worker_cgroup_limits *limits)
 {
 	char path[PATH_MAX];
-	int ret = group_of(groups, vdev, path);
+	int ret = group_of(groups, vdev_id, path);
 
 	if (!ret)
 		ret = set_number(path, "memory.max", room_for_held(path, limits->memory_bytes));
 	return ret ? ret : set_number(path, "pids.max", limits->tasks);
 }
 
-int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, const char *vdev,
+int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, uint32_t vdev_id,
 			      const struct infini_worker_cgroup_limits *limits)
 {
 	char path[PATH_MAX];
-	int ret = group_of(groups, vdev, path);
+	int ret = group_of(groups, vdev_id, path);
 
 	if (ret)
 		return ret;
@@ -268,9 +253,9 @@ int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, const 
 	rmdir(path);
 	ret = make_group(path);
 	if (!ret)
-		ret = infini_worker_cgroup_limit(groups, vdev, limits);
+		ret = infini_worker_cgroup_limit(groups, vdev_id, limits);
 	for (size_t i = 0; !ret && infini_worker_cgroup_fixed[i].file; i++) {
-		ret = write_file(path, infini_worker_cgroup_fixed[i].file,
+		ret = infini_cgroup_write(path, infini_worker_cgroup_fixed[i].file,
 				 infini_worker_cgroup_fixed[i].value);
 		if (infini_worker_cgroup_fixed[i].optional)
 			ret = 0;
@@ -280,29 +265,29 @@ int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, const 
 	return ret;
 }
 
-int infini_worker_cgroup_enter(const struct infini_worker_cgroups *groups, const char *vdev)
+int infini_worker_cgroup_enter(const struct infini_worker_cgroups *groups, uint32_t vdev_id)
 {
 	char path[PATH_MAX];
-	int ret = group_of(groups, vdev, path);
+	int ret = group_of(groups, vdev_id, path);
 
 	return ret ? ret : move_to(path);
 }
 
-bool infini_worker_cgroup_ran_out(const struct infini_worker_cgroups *groups, const char *vdev)
+bool infini_worker_cgroup_ran_out(const struct infini_worker_cgroups *groups, uint32_t vdev_id)
 {
 	char path[PATH_MAX], text[512];
 	const char *count;
 
-	if (group_of(groups, vdev, path) || read_file(path, "memory.events", text, sizeof(text)))
+	if (group_of(groups, vdev_id, path) || read_file(path, "memory.events", text, sizeof(text)))
 		return false;
 	count = strstr(text, "oom_kill ");
 	return count && strtoul(count + strlen("oom_kill "), NULL, 10);
 }
 
-void infini_worker_cgroup_remove(const struct infini_worker_cgroups *groups, const char *vdev)
+void infini_worker_cgroup_remove(const struct infini_worker_cgroups *groups, uint32_t vdev_id)
 {
 	char path[PATH_MAX];
 
-	if (!group_of(groups, vdev, path))
+	if (!group_of(groups, vdev_id, path))
 		rmdir(path);
 }

@@ -46,21 +46,24 @@ void infini_worker_cgroups_close(struct infini_worker_cgroups *groups);
 /* How many threads and processes a worker is let have, when it may compute with @threads_max. */
 uint32_t infini_worker_cgroup_tasks(uint32_t threads_max);
 
-/* Make the group of @vdev's worker, or have it anew, with these limits. 0 or -errno. */
-int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, const char *vdev,
+/*
+ * Make the group of the vdev's worker, or have it anew, with these limits. 0 or -errno. By its id: a worker
+ * may outlive its vdev for a while, and the next vdev may have the same name.
+ */
+int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, uint32_t vdev_id,
 			      const struct infini_worker_cgroup_limits *limits);
 
 /* Other limits for a group that there is. 0 or -errno. */
-int infini_worker_cgroup_limit(const struct infini_worker_cgroups *groups, const char *vdev,
+int infini_worker_cgroup_limit(const struct infini_worker_cgroups *groups, uint32_t vdev_id,
 			       const struct infini_worker_cgroup_limits *limits);
 
 /* This process goes there. 0 or -errno. */
-int infini_worker_cgroup_enter(const struct infini_worker_cgroups *groups, const char *vdev);
+int infini_worker_cgroup_enter(const struct infini_worker_cgroups *groups, uint32_t vdev_id);
 
-/* Whether the kernel has killed for want of memory in the group of @vdev's worker. */
-bool infini_worker_cgroup_ran_out(const struct infini_worker_cgroups *groups, const char *vdev);
+/* Whether the kernel has killed for want of memory in the group of the vdev's worker. */
+bool infini_worker_cgroup_ran_out(const struct infini_worker_cgroups *groups, uint32_t vdev_id);
 
 /* Nothing happens to a group that a process is in. */
-void infini_worker_cgroup_remove(const struct infini_worker_cgroups *groups, const char *vdev);
+void infini_worker_cgroup_remove(const struct infini_worker_cgroups *groups, uint32_t vdev_id);
 
 #endif /* INFINI_DAEMON_WORKER_CGROUP_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Control groups (v2): an id back into a path. */
+/* Control groups (v2): an id back into a path, and what is written to their files. */
 #include "cgroup.h"
 
 #include <errno.h>
@@ -109,4 +109,19 @@ void infini_cgroup_name(uint64_t id, char *name, size_t size)
 	else
 		snprintf(name, size, "%.*s", (int)size - 1, below);
 	printable(name);
+}
+
+int infini_cgroup_write(const char *group, const char *file, const char *text)
+{
+	char path[PATH_MAX];
+	int fd, ret;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", group, file) >= sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Control groups (v2) by id. For infinid, infinictl and the BPF tools, which are linked with the
+ * Control groups (v2). For infinid, infinictl and the BPF tools, which are linked with the
  * archive; not part of the library's interface.
  */
 #ifndef INFINI_LIB_CGROUP_H
@@ -26,6 +26,9 @@ bool infini_cgroup_mount(char *path, size_t size);
  * cannot be told. Needs CAP_DAC_READ_SEARCH.
  */
 int infini_cgroup_path(uint64_t id, char *path, size_t size, const char **below);
+
+/* Write @text to @file of the group whose directory is @group. 0 or -errno. */
+int infini_cgroup_write(const char *group, const char *file, const char *text);
 
 /* For people: the container that the group belongs to, or its path, or "#id" when it is gone. */
 void infini_cgroup_name(uint64_t id, char *name, size_t size);

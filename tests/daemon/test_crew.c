@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -62,6 +63,26 @@ int infini_device_register(int fd, struct infini_device_register *reg)
 	reg->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	reg->id = 7;
 	return 0;
+}
+
+int __real_mkdir(const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode);
+
+/* A control group has its files as soon as it is there. */
+int __wrap_mkdir(const char *path, mode_t mode)
+{
+	static const char *const files[] = {
+		"cgroup.procs", "memory.max", "memory.current", "memory.swap.max",
+		"memory.oom.group", "memory.events", "pids.max",
+	};
+	int ret = __real_mkdir(path, mode);
+	char file[PATH_MAX];
+
+	for (size_t i = 0; !ret && i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(file, sizeof(file), "%s/%s", path, files[i]);
+		close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	}
+	return ret;
 }
 
 int infini_end_reason(int fd, const char *reason)
@@ -755,6 +776,35 @@ static void end_of_an_inherited_worker_is_noticed(void **state)
 	run_worker_to_its_end();
 }
 
+/* The worker of one that was deleted has not ended when that of the next starts. */
+static void vdevs_of_one_name_have_groups_of_their_own(void **state)
+{
+	static const char *const groups[] = { "worker-5", "worker-6" };
+	struct infini_crew_member *member;
+	char path[PATH_MAX + 64], command[64];
+
+	(void)state;
+	strcpy(crew.cgroups.base, "/tmp/infinid-crew-XXXXXX");
+	assert_non_null(mkdtemp(crew.cgroups.base));
+	behaviour = WAIT_FOR_SIGNAL;
+	infini_crew_want(&crew, 5, 7, "a");
+	start();
+	infini_crew_deleted(&crew, 5);
+	infini_crew_want(&crew, 6, 7, "a");
+	start();
+	assert_int_equal(crew.nr_running, 2);
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s/memory.max", crew.cgroups.base, groups[i]);
+		if (access(path, F_OK))
+			fail_msg("%s is not there", path);
+	}
+	infini_crew_signal(&crew, SIGKILL);
+	for (member = crew.members; member; member = member->next)
+		waitpid(member->pid, NULL, 0);
+	snprintf(command, sizeof(command), "rm -r %.32s", crew.cgroups.base);
+	assert_int_equal(system(command), 0);
+}
+
 static const char *const no_workers[] = {
 	"worker vdev=5 device=7", "worker pid=1", "worker vdev=x pid=1", "worker vdev=5 pid=0", "",
 };
@@ -966,6 +1016,7 @@ int main(void)
 		ROW(worker_of_an_earlier_supervisor_goes_on),
 		ROW(end_of_an_inherited_worker_is_noticed),
 		ROW(what_is_no_worker_is_not_inherited),
+		ROW(vdevs_of_one_name_have_groups_of_their_own),
 		cmocka_unit_test_setup_teardown(device_is_kept_with_what_the_next_must_know, setup,
 						end_management),
 		cmocka_unit_test(device_that_has_changed_goes_off_line_first),

@@ -351,6 +351,7 @@ static void service_manager_hears(void **state)
 		assert_int_equal(bind(fd, (struct sockaddr *)&address,
 				      (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
 						  length)), 0);
+		assert_true(infini_notify_managed());
 		assert_int_equal(infini_notify("READY=1\nSTATUS=%d devices\n", 3), 0);
 		assert_true(recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
 		if (strcmp(text, "READY=1\nSTATUS=3 devices\n"))
@@ -366,6 +367,10 @@ static void no_service_manager_is_fine(void **state)
 	(void)state;
 	unsetenv("NOTIFY_SOCKET");
 	assert_int_equal(infini_notify("READY=1\n"), 0);
+	assert_false(infini_notify_managed());
+	setenv("NOTIFY_SOCKET", "", 1);
+	assert_int_equal(infini_notify("READY=1\n"), 0);
+	assert_false(infini_notify_managed());
 	setenv("NOTIFY_SOCKET", "relative", 1);
 	assert_int_equal(infini_notify("READY=1\n"), -EINVAL);
 	setenv("NOTIFY_SOCKET", "/nonexistent/socket", 1);

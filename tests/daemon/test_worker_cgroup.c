@@ -187,9 +187,9 @@ static void missing_delegation_leaves_nothing(void **state)
 	/* It is where it was. */
 	assert_string_equal(got("/a.slice", "cgroup.procs"), "0");
 	assert_string_equal(got("/a.slice/supervisor", "cgroup.procs"), "no file");
-	assert_int_equal(infini_worker_cgroup_make(&groups, "v",
+	assert_int_equal(infini_worker_cgroup_make(&groups, 5,
 			 &(struct infini_worker_cgroup_limits){ 1, 1 }), -ENOENT);
-	assert_false(infini_worker_cgroup_ran_out(&groups, "v"));
+	assert_false(infini_worker_cgroup_ran_out(&groups, 5));
 }
 
 /* Or the next infinid could not be started while a worker lives. */
@@ -208,38 +208,38 @@ static void service_manager_makes_the_supervisors_group(void **state)
 static void worker_is_limited(void **state)
 {
 	struct infini_worker_cgroup_limits limits = { .memory_bytes = 96 * MIB, .tasks = 80 };
-	static const char group[] = "/infinid/worker-v";
+	static const char group[] = "/infinid/worker-5";
 	struct infini_worker_cgroups groups;
 
 	(void)state;
 	assert_int_equal(open_with(&groups, "0::/\n"), 0);
-	assert_int_equal(infini_worker_cgroup_make(&groups, "v", &limits), 0);
+	assert_int_equal(infini_worker_cgroup_make(&groups, 5, &limits), 0);
 	assert_string_equal(got(group, "memory.max"), "100663296");
 	assert_string_equal(got(group, "memory.swap.max"), "0");
 	assert_string_equal(got(group, "memory.oom.group"), "1");
 	assert_string_equal(got(group, "pids.max"), "80");
-	assert_int_equal(infini_worker_cgroup_enter(&groups, "v"), 0);
+	assert_int_equal(infini_worker_cgroup_enter(&groups, 5), 0);
 	assert_string_equal(got(group, "cgroup.procs"), "0");
 	limits.memory_bytes = 0x1000000000000;
-	assert_int_equal(infini_worker_cgroup_limit(&groups, "v", &limits), 0);
+	assert_int_equal(infini_worker_cgroup_limit(&groups, 5, &limits), 0);
 	assert_string_equal(got(group, "memory.max"), "281474976710656");
 	/* One that holds more is not ended for it. */
 	put(group, "memory.current", "209715200\n");
 	put(group, "memory.max", "");
 	limits.memory_bytes = 96 * MIB;
-	assert_int_equal(infini_worker_cgroup_limit(&groups, "v", &limits), 0);
+	assert_int_equal(infini_worker_cgroup_limit(&groups, 5, &limits), 0);
 	assert_string_equal(got(group, "memory.max"), "276824064");
 	put(group, "memory.current", "1048576\n");
-	assert_int_equal(infini_worker_cgroup_limit(&groups, "v", &limits), 0);
+	assert_int_equal(infini_worker_cgroup_limit(&groups, 5, &limits), 0);
 	assert_string_equal(got(group, "memory.max"), "100663296");
 	put(group, "memory.events", "low 0\nhigh 0\nmax 7\noom 1\noom_kill 0\noom_group_kill 0\n");
-	assert_false(infini_worker_cgroup_ran_out(&groups, "v"));
+	assert_false(infini_worker_cgroup_ran_out(&groups, 5));
 	put(group, "memory.events", "low 0\nhigh 0\nmax 7\noom 1\noom_kill 2\noom_group_kill 1\n");
-	assert_true(infini_worker_cgroup_ran_out(&groups, "v"));
+	assert_true(infini_worker_cgroup_ran_out(&groups, 5));
 	/* The next one's count begins anew. */
-	assert_int_equal(infini_worker_cgroup_make(&groups, "v", &limits), 0);
-	assert_false(infini_worker_cgroup_ran_out(&groups, "v"));
-	infini_worker_cgroup_remove(&groups, "v");
+	assert_int_equal(infini_worker_cgroup_make(&groups, 5, &limits), 0);
+	assert_false(infini_worker_cgroup_ran_out(&groups, 5));
+	infini_worker_cgroup_remove(&groups, 5);
 	assert_string_equal(got(group, "cgroup.procs"), "no file");
 	infini_worker_cgroups_close(&groups);
 	assert_string_equal(got("/infinid", "cgroup.procs"), "no file");
@@ -253,11 +253,11 @@ static void half_a_group_is_none(void **state)
 	(void)state;
 	assert_int_equal(open_with(&groups, "0::/\n"), 0);
 	missing = "memory.max";
-	assert_int_equal(infini_worker_cgroup_make(&groups, "v", &limits), -ENOENT);
-	assert_string_equal(got("/infinid/worker-v", "cgroup.procs"), "no file");
+	assert_int_equal(infini_worker_cgroup_make(&groups, 5, &limits), -ENOENT);
+	assert_string_equal(got("/infinid/worker-5", "cgroup.procs"), "no file");
 	/* A kernel without swap. */
 	missing = "memory.swap.max";
-	assert_int_equal(infini_worker_cgroup_make(&groups, "v", &limits), 0);
+	assert_int_equal(infini_worker_cgroup_make(&groups, 5, &limits), 0);
 }
 
 static void tasks_grow_with_threads(void **state)

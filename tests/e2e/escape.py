@@ -92,7 +92,7 @@ def rogue(device, memory="64M"):
 
 
 def group_of(vdev, file):
-    with open(f"{GROUPS}/worker-{vdev}/{file}", encoding="utf-8") as opened:
+    with open(f"{GROUPS}/worker-{infini.vdevs()[vdev]['id']}/{file}", encoding="utf-8") as opened:
         return opened.read().strip()
 
 
