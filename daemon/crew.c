@@ -75,13 +75,15 @@ void infini_crew_want(struct infini_crew *crew, uint32_t vdev_id, uint32_t devic
 	member->wanted = !member->pid;
 }
 
-void infini_crew_lost(struct infini_crew *crew, uint32_t vdev_id, uint32_t pid)
+void infini_crew_lost(struct infini_crew *crew, uint32_t vdev_id, uint32_t pid, const char *reason)
 {
 	struct infini_crew_member *member = find_vdev(crew, vdev_id);
 
+	if (!member || !member->pid || (uint32_t)member->pid != pid)
+		return;
+	member->left_well = !reason[0];
 	/* One that has closed its executor's file goes on with cores and memory that nobody counts. */
-	if (member && member->pid && (uint32_t)member->pid == pid)
-		tell(member, SIGKILL);
+	tell(member, SIGKILL);
 }
 
 void infini_crew_deleted(struct infini_crew *crew, uint32_t vdev_id)
@@ -320,6 +322,7 @@ static int let_go_on(struct infini_crew_member *member, pid_t pid, int gate)
 	member->pid = pid;
 	member->pidfd = pidfd;
 	member->inherited = false;
+	member->left_well = false;
 	member->started_ns = infini_clock_ns();
 	member->idle_since_ns = 0;
 	member->wanted = false;
@@ -480,6 +483,7 @@ struct infini_crew_member *infini_crew_inherit(struct infini_crew *crew,
 	member->pid = (pid_t)pid;
 	member->pidfd = file->fd;
 	member->inherited = true;
+	member->left_well = false;
 	member->started_ns = infini_clock_ns();
 	crew->nr_running++;
 	infini_info("vdev %s: worker %ld runs since an earlier infinid", member->vdev_name,
@@ -509,6 +513,17 @@ static bool crashed(const struct infini_crew_member *member, int status)
 		return true;
 	return WEXITSTATUS(status) != INFINI_WORKER_STOPPED &&
 	       WEXITSTATUS(status) != INFINI_WORKER_GONE;
+}
+
+bool infini_crew_failed_on(const struct infini_crew *crew, const char *remote, pid_t pid, int status)
+{
+	const struct infini_crew_member *member;
+
+	for (member = crew->members; member; member = member->next) {
+		if (uses(member, remote) && member->pid == pid)
+			return member->inherited ? !member->left_well : crashed(member, status);
+	}
+	return false;
 }
 
 /* @ran_out: by its control group's count. */

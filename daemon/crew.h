@@ -18,6 +18,7 @@ struct infini_crew_member {
 	pid_t pid;			/* 0: none runs */
 	int pidfd;			/* of it */
 	bool inherited;			/* an earlier supervisor's child, so not ours to wait for */
+	bool left_well;			/* the module said that it is gone, and no reason */
 	char kept_as[INFINI_FDSTORE_NAME_BYTES];
 	bool wanted;			/* the kernel wants one and none runs */
 	char remote[INFINI_NAME_MAX];	/* whose device it runs on, or "" */
@@ -40,8 +41,8 @@ struct infini_crew {
 void infini_crew_want(struct infini_crew *crew, uint32_t vdev_id, uint32_t device_id,
 		      const char *name);
 
-/* The module has let go of the executor that process @pid had. */
-void infini_crew_lost(struct infini_crew *crew, uint32_t vdev_id, uint32_t pid);
+/* The module has let go of the executor that process @pid had; @reason: "" when it left by itself. */
+void infini_crew_lost(struct infini_crew *crew, uint32_t vdev_id, uint32_t pid, const char *reason);
 
 /* The vdev is gone; the module ends its worker, if by force. */
 void infini_crew_deleted(struct infini_crew *crew, uint32_t vdev_id);
@@ -62,6 +63,9 @@ struct infini_crew_member *infini_crew_inherit(struct infini_crew *crew,
 
 /* One that was inherited and has ended, for infini_crew_reap(), or NULL. */
 struct infini_crew_member *infini_crew_ended(const struct infini_crew *crew);
+
+/* Whether the worker @pid, of a device of @remote, has ended badly. @status says nothing of who was inherited. */
+bool infini_crew_failed_on(const struct infini_crew *crew, const char *remote, pid_t pid, int status);
 
 /* A child has ended, or who was inherited, with any @status. False when it was no worker. */
 bool infini_crew_reap(struct infini_crew *crew, pid_t pid, int status);

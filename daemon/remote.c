@@ -141,7 +141,7 @@ void infini_remotes_worker_ended(struct infini_remotes *remotes, const struct in
 				 pid_t pid, int status)
 {
 	for (uint32_t i = 0; i < remotes->nr_remotes; i++) {
-		if (!status || !infini_crew_on_remote(crew, remotes->remotes[i].name, pid))
+		if (!infini_crew_failed_on(crew, remotes->remotes[i].name, pid, status))
 			continue;
 		remotes->remotes[i].suspect = true;
 		remotes->remotes[i].look_ns = 0;

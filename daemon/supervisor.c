@@ -185,7 +185,7 @@ static void handle_event(struct supervisor *s, const struct infini_admin_event *
 		break;
 	case INFINI_EVENT_EXECUTOR_LOST:
 		infini_debug("vdev %s: the module has let worker %u go", event->name, event->pid);
-		infini_crew_lost(&s->crew, event->vdev_id, event->pid);
+		infini_crew_lost(&s->crew, event->vdev_id, event->pid, event->reason);
 		break;
 	case INFINI_EVENT_VDEV_CREATED:
 		infini_debug("vdev %s was created", event->name);
@@ -701,6 +701,8 @@ static void reap_inherited(struct supervisor *s)
 {
 	struct infini_crew_member *member;
 
+	/* The module has said what became of them before they ended. */
+	read_events(s);
 	while ((member = infini_crew_ended(&s->crew))) {
 		/* Closing is not enough: the service manager may have a copy. */
 		epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, member->pidfd, NULL);

@@ -303,10 +303,10 @@ static void worker_that_gave_up_its_executor_is_ended(void **state)
 	infini_crew_want(&crew, 5, 7, "a");
 	start();
 	/* Another's end is none of its. */
-	infini_crew_lost(&crew, 5, (uint32_t)crew.members->pid + 1);
-	infini_crew_lost(&crew, 6, (uint32_t)crew.members->pid);
+	infini_crew_lost(&crew, 5, (uint32_t)crew.members->pid + 1, "");
+	infini_crew_lost(&crew, 6, (uint32_t)crew.members->pid, "");
 	assert_int_equal(waitpid(crew.members->pid, NULL, WNOHANG), 0);
-	infini_crew_lost(&crew, 5, (uint32_t)crew.members->pid);
+	infini_crew_lost(&crew, 5, (uint32_t)crew.members->pid, "");
 	run_worker_to_its_end();
 	assert_int_equal(crew.members->crashes, 1);
 }
