@@ -698,6 +698,7 @@ static int set_defaults(struct infini_config *config)
 		entry = getpwnam("nobody");
 	if (!entry)
 		return -ENOENT;
+	snprintf(config->user, sizeof(config->user), "%s", entry->pw_name);
 	config->uid = entry->pw_uid;
 	config->gid = entry->pw_gid;
 	config->threads_max = cpus < 1 ? 1 : (uint32_t)cpus;

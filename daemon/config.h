@@ -72,7 +72,7 @@ struct infini_config_tariff {
 };
 
 struct infini_config {
-	char user[33];			/* as configured, or "" when left to the fallback */
+	char user[33];			/* whom workers run as */
 	uid_t uid;			/* of workers */
 	gid_t gid;
 	bool user_is_fallback;		/* there is no user "infini": workers run as nobody */

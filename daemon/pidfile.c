@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -54,6 +55,20 @@ int infini_pidfile_lock(const char *dir, pid_t *owner)
 		return ret;
 	}
 	return fd;
+}
+
+pid_t infini_pidfile_owner(const char *dir)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[PATH_MAX];
+	int fd = pidfile_path(dir, path, sizeof(path)) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+	bool held;
+
+	if (fd < 0)
+		return 0;
+	held = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	close(fd);
+	return held ? lock.l_pid : 0;
 }
 
 void infini_pidfile_unlock(int fd, const char *dir)

@@ -12,6 +12,9 @@
  */
 int infini_pidfile_lock(const char *dir, pid_t *owner);
 
+/* The process that holds @dir/infinid.pid, or 0. */
+pid_t infini_pidfile_owner(const char *dir);
+
 /* Remove the file and give the lock back. */
 void infini_pidfile_unlock(int fd, const char *dir);
 

@@ -195,7 +195,7 @@ static int filter_fill(scmp_filter_ctx filter, const struct infini_sandbox *sand
 
 int infini_sandbox_calls_load(const struct infini_sandbox *sandbox)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(INFINI_SANDBOX_REFUSAL));
 	int ret;
 
 	if (!filter)

@@ -9,8 +9,11 @@ enum infini_sandbox_verdict {
 	INFINI_CALL_ALLOWED,
 	INFINI_CALL_ABSENT,		/* ENOSYS: libc has another way */
 	INFINI_CALL_KILLS,
-	/* and EPERM for all that no rule names */
+	/* and INFINI_SANDBOX_REFUSAL for all that no rule names */
 };
+
+/* What all other calls end with. */
+#define INFINI_SANDBOX_REFUSAL	EPERM
 
 /* Hold all threads of this process to the calls of this worker, for good. 0 or -errno. */
 int infini_sandbox_calls_load(const struct infini_sandbox *sandbox);

@@ -2,6 +2,7 @@
 /* What workers may do, in words: see sandbox_show.h. */
 #include "sandbox_show.h"
 
+#include "pidfile.h"
 #include "probe.h"
 #include "remote.h"
 #include "sandbox.h"
@@ -88,14 +89,35 @@ static struct json_object *describe_calls(const struct infini_sandbox *sandbox)
 	add_object(calls, "absent", json_object_new_array());
 	add_object(calls, "killing", json_object_new_array());
 	infini_sandbox_calls_each(sandbox, add_call, calls);
-	add_text(calls, "others", "EPERM");
+	add_text(calls, "others", strerrorname_np(INFINI_SANDBOX_REFUSAL));
 	return calls;
+}
+
+/* Of an infinid that does not run it is not known: the limits are those that it will set. */
+static bool has_cgroups(const struct infini_config *config)
+{
+	char path[64], membership[PATH_MAX] = "";
+	pid_t pid = infini_pidfile_owner(config->run_dir);
+	FILE *file;
+
+	if (!pid)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%ld/cgroup", (long)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	membership[fread(membership, 1, sizeof(membership) - 1, file)] = '\0';
+	fclose(file);
+	return infini_worker_cgroups_there(INFINI_CGROUP_ROOT, membership);
 }
 
 static struct json_object *describe_cgroup(const struct infini_config *config)
 {
-	struct json_object *group = json_object_new_object();
+	struct json_object *group;
 
+	if (!has_cgroups(config))
+		return NULL;
+	group = json_object_new_object();
 	add_number(group, "worker_memory", config->worker_memory);
 	for (size_t i = 0; infini_worker_cgroup_fixed[i].file; i++)
 		add_text(group, infini_worker_cgroup_fixed[i].file,
@@ -124,8 +146,7 @@ struct json_object *infini_sandbox_describe(const struct infini_config *config, 
 
 	add_text(object, "device", device);
 	add_text(object, "backend", backend);
-	add_text(object, "user", config->user_is_fallback ? "nobody" :
-		 config->user[0] ? config->user : "infini");
+	add_text(object, "user", config->user);
 	add_number(object, "uid", sandbox->uid);
 	add_number(object, "gid", sandbox->gid);
 	add_object(object, "groups", json_object_new_array());
@@ -242,7 +263,10 @@ static void print_text(struct json_object *object)
 	puts("  capabilities      none, in all sets; no_new_privs; not to be traced or dumped");
 	print_list("namespaces", get(object, "namespaces"));
 	print_pairs("limits", get(object, "limits"));
-	print_pairs("control group", get(object, "cgroup"));
+	if (get(object, "cgroup"))
+		print_pairs("control group", get(object, "cgroup"));
+	else
+		puts("  control group     none, so nothing bounds its memory: infinictl doctor says why");
 	print_files(object);
 	print_list("system calls", get(calls, "allowed"));
 	print_conditions(get(calls, "allowed_if"));

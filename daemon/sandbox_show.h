@@ -11,7 +11,8 @@ struct infini_sandbox;
 
 /*
  * What a worker of @device of @backend may do in @sandbox, as an object: device, backend, user, uid, gid,
- * namespaces, limits, cgroup, landlock_abi, files, landlock_denied, calls.
+ * namespaces, limits, cgroup (null: infinid runs, and has none for its workers), landlock_abi, files,
+ * landlock_denied, calls.
  */
 struct json_object *infini_sandbox_describe(const struct infini_config *config, const char *backend,
 					    const char *device,

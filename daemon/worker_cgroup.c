@@ -187,6 +187,23 @@ int infini_worker_cgroups_open(struct infini_worker_cgroups *groups, const char 
 	return ret;
 }
 
+bool infini_worker_cgroups_there(const char *root, const char *membership)
+{
+	char own[PATH_MAX], base[PATH_MAX], text[256];
+	const char *last;
+	int ret;
+
+	if (own_path(membership, own, sizeof(own)))
+		return false;
+	last = strrchr(own, '/');
+	if (last && strcmp(last + 1, INFINI_CGROUP_SUPERVISOR))
+		return false;
+	ret = last ? path_of(base, sizeof(base), "%s%.*s", root, (int)(last - own), own) :
+		     path_of(base, sizeof(base), "%s/" INFINI_CGROUP_WORKERS, root);
+	return !ret && !read_file(base, "cgroup.subtree_control", text, sizeof(text)) &&
+	       strstr(text, "memory") && strstr(text, "pids");
+}
+
 void infini_worker_cgroups_close(struct infini_worker_cgroups *groups)
 {
 	if (groups->base[0])

@@ -40,6 +40,9 @@ struct infini_worker_cgroups {
 int infini_worker_cgroups_open(struct infini_worker_cgroups *groups, const char *root,
 			       const char *membership, bool managed, char *why, size_t why_bytes);
 
+/* Whether an infinid that is in its group by @membership has workers' groups below @root. */
+bool infini_worker_cgroups_there(const char *root, const char *membership);
+
 /* At the end; a group that is in use stays. */
 void infini_worker_cgroups_close(struct infini_worker_cgroups *groups);
 

@@ -301,7 +301,8 @@ static void second_daemon_is_told_the_first(void **state)
 	if (!pid) {
 		int ret = infini_pidfile_lock(path, &owner);
 
-		_exit(ret == -EBUSY && owner == getppid() ? 0 : 1);
+		_exit(ret == -EBUSY && owner == getppid() &&
+		      infini_pidfile_owner(path) == owner ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -313,6 +314,7 @@ static void second_daemon_is_told_the_first(void **state)
 	close(file);
 	snprintf(path, sizeof(path), "%s/run", dir);
 	infini_pidfile_unlock(fd, path);
+	assert_int_equal(infini_pidfile_owner(path), 0);
 	fd = infini_pidfile_lock(path, &owner);
 	assert_true(fd >= 0);
 	infini_pidfile_unlock(fd, path);

@@ -171,6 +171,29 @@ static void groups_go_below_their_supervisors(void **state)
 	assert_string_equal(got("/a.slice", "cgroup.procs"), "");
 }
 
+/* As another process finds out. */
+static void groups_are_there_once_infinid_made_them(void **state)
+{
+	static const struct {
+		const char *before, *after;
+	} rows[] = {
+		{ "0::/\n", "0::/\n" },
+		{ "0::/a.slice/b.service\n", "0::/a.slice/b.service/supervisor\n" },
+	};
+	struct infini_worker_cgroups groups;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_false(infini_worker_cgroups_there(root, rows[i].after));
+		assert_int_equal(open_with(&groups, rows[i].before), 0);
+		assert_true(infini_worker_cgroups_there(root, rows[i].after));
+	}
+	assert_false(infini_worker_cgroups_there(root, "0::/a.slice\n"));
+	assert_false(infini_worker_cgroups_there(root, "1:name=systemd:/y\n"));
+	put("/a.slice/b.service", "cgroup.subtree_control", "pids\n");
+	assert_false(infini_worker_cgroups_there(root, rows[1].after));
+}
+
 static void missing_delegation_leaves_nothing(void **state)
 {
 	struct infini_worker_cgroups groups;
@@ -271,6 +294,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(groups_go_below_their_supervisors, setup, teardown),
+		cmocka_unit_test_setup_teardown(groups_are_there_once_infinid_made_them, setup, teardown),
 		cmocka_unit_test_setup_teardown(missing_delegation_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(service_manager_makes_the_supervisors_group, setup, teardown),
 		cmocka_unit_test_setup_teardown(worker_is_limited, setup, teardown),

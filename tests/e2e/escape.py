@@ -151,6 +151,8 @@ def case_shown(machine):
     check(not done.returncode, f"exit status {done.returncode}")
     for device in ("rogue-cpu", "rogue-gpu", "rogue-compiler", "far"):
         check(f"device {device} " in done.stdout, done.stdout)
+    check(done.stdout.count("control group     worker_memory=") == done.stdout.count("control group "),
+          done.stdout)
 
 
 def case_memory(machine):
