@@ -88,6 +88,17 @@ static int infini_build_bind(struct infini_build *build, struct infini_area *are
 	return 0;
 }
 
+/* A binding that nodes may write to, if there is one yet. */
+static uint32_t infini_build_writable(const struct infini_build *build)
+{
+	uint32_t i;
+
+	for (i = 0; i < build->nr_bindings; i++)
+		if (!build->areas[i]->is_file)
+			return i;
+	return 0;
+}
+
 static int infini_build_place(struct infini_build *build, const struct ggml_tensor *tensor,
 			      struct infini_ggml_tensor *out)
 {
@@ -98,7 +109,7 @@ static int infini_build_place(struct infini_build *build, const struct ggml_tens
 	if (!area || area->link != build->link) {
 		/* Nothing of an empty tensor is ever touched: any place will do. */
 		if (!bytes && build->nr_bindings) {
-			out->binding = 0;
+			out->binding = infini_build_writable(build);
 			return 0;
 		}
 		return infini_build_fail(build, tensor, "is not in memory of this device");
@@ -169,6 +180,16 @@ static bool infini_build_changes(const struct ggml_tensor *node, int src)
 	}
 }
 
+static int infini_build_write(struct infini_build *build, const struct ggml_tensor *tensor,
+			      uint32_t binding)
+{
+	if (build->areas[binding]->is_file)
+		return infini_build_fail(build, tensor,
+					 "would be written to a file that is only read: use --no-mmap");
+	build->access[binding] |= INFINI_ACCESS_WRITE;
+	return 0;
+}
+
 static int infini_build_node(struct infini_build *build, const struct ggml_tensor *node)
 {
 	uint32_t src[INFINI_GGML_SRC_MAX], view = INFINI_GGML_NONE, index;
@@ -197,11 +218,11 @@ static int infini_build_node(struct infini_build *build, const struct ggml_tenso
 	out->view_offs = node->view_offs;
 	build->nodes[build->nr_nodes++] = index;
 	if (infini_build_writes(node))
-		build->access[out->binding] |= INFINI_ACCESS_WRITE;
-	for (i = 0; i < INFINI_GGML_SRC_MAX; i++)
+		err = infini_build_write(build, node, out->binding);
+	for (i = 0; i < INFINI_GGML_SRC_MAX && !err; i++)
 		if (infini_build_changes(node, i))
-			build->access[build->out[src[i]].binding] |= INFINI_ACCESS_WRITE;
-	return 0;
+			err = infini_build_write(build, node->src[i], build->out[src[i]].binding);
+	return err;
 }
 
 static int infini_build_finish(struct infini_build *build)

@@ -55,7 +55,7 @@ static ggml_backend_buffer_t infini_type_alloc(ggml_backend_buffer_type_t type, 
 	struct infini_area *area;
 
 	area = infini_area_create(infini_type_link(type), infini_type_kind(type), size);
-	return area ? ggml_backend_buffer_init(type, infini_area_iface, area, size) : NULL;
+	return area ? infini_area_buffer(type, area, area->base, size) : NULL;
 }
 
 static size_t infini_type_alignment(ggml_backend_buffer_type_t type)
@@ -140,6 +140,9 @@ static void infini_device_props(ggml_backend_dev_t dev, struct ggml_backend_dev_
 		.type = infini_device_type(dev),
 	};
 	infini_device_memory(dev, &props->memory_free, &props->memory_total);
+	/* llama.cpp maps a model only if all its devices say that it may. */
+	props->caps.buffer_from_host_ptr = infini_import_offered(infini_device_link(dev));
+	props->caps.mmap_support = props->caps.buffer_from_host_ptr;
 }
 
 static ggml_backend_t infini_device_init(ggml_backend_dev_t dev, const char *params)
@@ -152,6 +155,15 @@ static ggml_backend_buffer_type_t infini_device_default(ggml_backend_dev_t dev)
 {
 	(void)dev;
 	return &infini_device.types[0];
+}
+
+static ggml_backend_buffer_t infini_device_import(ggml_backend_dev_t dev, void *addr, size_t size,
+						  size_t max_tensor_size)
+{
+	struct infini_area *area = infini_import(infini_device_link(dev), addr, size);
+
+	(void)max_tensor_size;
+	return area ? infini_area_buffer(infini_device_default(dev), area, addr, size) : NULL;
 }
 
 /*
@@ -212,6 +224,7 @@ static const struct ggml_backend_device_i infini_device_iface = {
 	.get_props = infini_device_props,
 	.init_backend = infini_device_init,
 	.get_buffer_type = infini_device_default,
+	.buffer_from_host_ptr = infini_device_import,
 	.supports_op = infini_device_supports_op,
 	.supports_buft = infini_device_supports_type,
 	.offload_op = infini_device_offload,

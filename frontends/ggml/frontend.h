@@ -47,6 +47,8 @@ enum infini_trace_counter {
 	INFINI_TRACE_MIRROR_BYTES,
 	INFINI_TRACE_ASKED,
 	INFINI_TRACE_REMEMBERED,
+	INFINI_TRACE_MAPPED_BYTES,	/* of files that the executor reads where they lie */
+	INFINI_TRACE_COPIED_BYTES,	/* to memory in place of such a file */
 	INFINI_TRACE_NR,
 };
 
@@ -126,6 +128,7 @@ struct infini_link {
 	bool started;			/* the queue and the staging buffer stand */
 	int broken;			/* first error that lost data, until all users are gone */
 	unsigned int users;		/* areas and streams */
+	struct infini_area *imports;	/* areas that are files */
 	uint64_t streams;		/* created so far, for request ids */
 
 	struct infini_query query;
@@ -159,16 +162,38 @@ struct infini_link {
 	struct infini_graphs *graphs;
 };
 
-/* The memory of one ggml buffer. Its addresses are reserved, never backed. */
+/* Addresses of this process as /proc/self/maps has them: of a file, or else @inode is 0. */
+struct infini_mapping {
+	unsigned long start;
+	unsigned long bytes;
+	unsigned long offset;		/* in the file */
+	unsigned long inode;
+	uint64_t device;
+	bool is_shared;
+	char *path;
+};
+
+/* Memory of the device. Its addresses are reserved, or the program's; it is not what is there. */
 struct infini_area {
 	struct infini_link *link;
 	uint32_t handle;
 	uint32_t kind;
 	uint64_t bytes;
 	uint8_t *base;
-	uint8_t *reserved;		/* @base is this, aligned */
+	uint8_t *reserved;		/* @base is this, aligned; NULL: @base is the program's */
 	size_t reserved_bytes;
+	unsigned int users;		/* ggml buffers */
 	bool written;			/* fresh memory is zero: clearing it costs nothing */
+	bool is_file;			/* read-only: a FILE buffer */
+	int copy;			/* the file when it is one of ours in memory, else -1 */
+	struct infini_mapping mapping;	/* of a file: what the addresses were when it was made */
+	struct infini_area *next;	/* in the link's imports */
+};
+
+/* What a ggml buffer has of an area: all, or some of a mapped file. */
+struct infini_part {
+	struct infini_area *area;
+	uint8_t *base;
 };
 
 /* One ggml backend (a stream of graphs). */
@@ -228,9 +253,24 @@ void infini_mirror_clear_locked(struct infini_link *link);
 void infini_mirror_forget_locked(struct infini_link *link, const struct infini_area *area);
 
 /* area.c */
-extern const struct ggml_backend_buffer_i infini_area_iface;
+struct infini_area *infini_area_new(struct infini_link *link, uint32_t kind, size_t bytes);
+int infini_area_open(struct infini_area *area, int fd, uint64_t offset);
+void infini_area_delete(struct infini_area *area);
 struct infini_area *infini_area_create(struct infini_link *link, uint32_t kind, size_t bytes);
+ggml_backend_buffer_t infini_area_buffer(ggml_backend_buffer_type_t type, struct infini_area *area,
+					 uint8_t *base, size_t bytes);
 struct infini_area *infini_area_of(const struct ggml_tensor *tensor);
+
+/* mapping.c */
+int infini_mapping_find(const void *addr, size_t bytes, struct infini_mapping *found);
+bool infini_mapping_same_file(const struct infini_mapping *a, const struct infini_mapping *b);
+int infini_mapping_open(const struct infini_mapping *map);
+
+/* import.c */
+bool infini_import_offered(const struct infini_link *link);
+struct infini_area *infini_import(struct infini_link *link, void *addr, size_t bytes);
+enum ggml_status infini_import_place(const struct infini_area *area,
+				     const struct ggml_tensor *tensor);
 
 /* question.c */
 bool infini_question_supports(struct infini_link *link, const struct ggml_tensor *op);

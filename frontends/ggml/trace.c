@@ -25,6 +25,8 @@ static const char *const infini_trace_names[INFINI_TRACE_NR] = {
 	[INFINI_TRACE_MIRROR_BYTES] = "mirror_bytes",
 	[INFINI_TRACE_ASKED] = "asked",
 	[INFINI_TRACE_REMEMBERED] = "remembered",
+	[INFINI_TRACE_MAPPED_BYTES] = "mapped_bytes",
+	[INFINI_TRACE_COPIED_BYTES] = "copied_bytes",
 };
 
 static _Atomic uint64_t infini_trace_counts[INFINI_TRACE_NR];

@@ -6,13 +6,16 @@ Runs under User-mode Linux, on ggml's CPU.
 """
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
-from tap import Tap, check  # noqa: E402  pylint: disable=wrong-import-position
+from guest import (MODEL, ON_VDEV, PLAIN, complaint, completion, generating,  # noqa: E402
+                   same_text, start, whole_text)
+from tap import Tap, check, chosen  # noqa: E402  pylint: disable=wrong-import-position
 
 CLIENT = os.path.join(infini.TREE, "build/e2e/weights")
 MODULE = os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko")
@@ -21,6 +24,9 @@ MIB = 1 << 20
 COLUMNS = ROWS = 4096
 BLOCK, Q4_0_BYTES = 32, 18
 LIMIT_MIB = 32
+VDEVS = ("v", "w", "x", "y")
+# Of the model: its head and the embeddings, which llama.cpp itself reads, come first.
+READ_BY_LLAMA = MIB
 
 
 class World:
@@ -30,6 +36,8 @@ class World:
         self.daemon = infini.Daemon(out, ["cpu0"], "[backend ggml]\ndevices = cpu0\n", "idle_exit_s = 0\n")
         self.path = "/tmp/weights"
         self.clients = []
+        self.llamas = []
+        self.text = b""
 
     def log(self):
         with open(self.daemon.log, encoding="utf-8", errors="replace") as file:
@@ -105,10 +113,8 @@ def case_read(world):
 
 def case_shared(world):
     """four vdevs that name one file have it in memory once"""
-    for vdev in ("w", "x", "y"):
-        infini.ctl("vdev", "create", vdev, "--device", "cpu0", "--memory", f"{LIMIT_MIB}M")
     before = available()
-    for vdev in ("w", "x", "y"):
+    for vdev in VDEVS[1:]:
         check(world.client(vdev=vdev).ask("once") == str(2 * COLUMNS), "another product")
     took = before - available()
     print(f"# three more took {took / MIB:.0f} MiB, the file has {4 * COLUMNS * ROWS / MIB:.0f}", flush=True)
@@ -167,10 +173,107 @@ def case_quantised(world):
     check(worker() == pid, "the worker is another")
 
 
+# ---- unmodified llama.cpp ----
+
+def llama(world, vdev, *more):
+    """One that generates until it is ended."""
+    process = start(completion(*ON_VDEV, *more, "--ignore-eos", tokens=4000, model=world.path), vdev)
+    generating(vdev)
+    return process
+
+
+def end(processes):
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def resident(pid, path):
+    """Bytes of a file that a process has mapped: those in memory, and its share of them."""
+    rss = pss = 0
+    inside = False
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as file:
+        for line in file:
+            words = line.split()
+            if "-" in words[0]:
+                inside = words[-1] == path
+            elif inside and words[0] == "Rss:":
+                rss += int(words[1]) << 10
+            elif inside and words[0] == "Pss:":
+                pss += int(words[1]) << 10
+    return rss, pss
+
+
+def case_llama(world):
+    """llama.cpp with its weights in a file: the text of the plain CPU device"""
+    world.end()
+    world.path = "/tmp/model.gguf"
+    shutil.copy(MODEL, world.path)
+    world.text = whole_text(completion(*ON_VDEV, model=world.path), infini.tenant("v"))
+    same_text(world.text, whole_text(completion(*PLAIN)), "the vdev against the plain CPU")
+
+
+def case_llama_uploads(world):
+    """llama.cpp without mmap uploads the weights: they are charged, no file is behind them"""
+    uploads = llama(world, "v", "-lm", "none")
+    maps = llama(world, "w")
+    try:
+        counts = [stats(vdev) for vdev in ("v", "w")]
+        check(not counts[0]["file_bytes"], f"{counts[0]['file_bytes']} bytes of files")
+        less = counts[0]["memory_used_bytes"] - counts[1]["memory_used_bytes"]
+        print(f"# {less / MIB:.1f} MiB less are charged with the file", flush=True)
+        check(less > os.path.getsize(MODEL) // 2, f"{less} bytes less are charged with the file")
+    finally:
+        end([uploads, maps])
+
+
+def case_llama_copies(world):
+    """llama.cpp with a file that is gone: its weights are copied, it says so, the text is the same"""
+    gone = "/tmp/gone.gguf"
+    shutil.copy(MODEL, gone)
+    with open(gone, "rb") as file:
+        os.unlink(gone)
+        done = subprocess.run(completion(*ON_VDEV, model=f"/dev/fd/{file.fileno()}"),
+                              pass_fds=[file.fileno()], env=infini.tenant("v"), stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=240, check=False)
+    err = done.stderr.decode(errors="replace")
+    check(not done.returncode, f"exit status {done.returncode}: {err[-300:]}")
+    check("copied, and not shared" in err, "nothing is said of it")
+    # Its last words may be missing, as they may of any.
+    least = min(len(done.stdout), len(world.text))
+    check(least > 60, f"{done.stdout}")
+    same_text(done.stdout[:least], world.text[:least], "copied weights")
+
+
+def case_llama_shares(world):
+    """four llama.cpp on four vdevs have the weights in memory once"""
+    world.llamas = [llama(world, vdev) for vdev in VDEVS]
+    size = os.path.getsize(world.path)
+    total = 0
+    for vdev, process in zip(VDEVS, world.llamas):
+        counts = stats(vdev)
+        check(0 < counts["file_bytes"] < size + 4096, f"{counts['file_bytes']} bytes of files")
+        rss, pss = resident(infini.vdevs()[vdev]["executor_pid"], world.path)
+        check(rss > size // 2, f"the worker has {rss} bytes of the file")
+        total += pss + resident(process.pid, world.path)[1]
+    print(f"# the file's {size / MIB:.1f} MiB are {total / MIB:.1f} in eight processes", flush=True)
+    check(total <= size + 4096, f"{total} bytes of a file of {size}")
+
+
+def case_llama_truncated(world):
+    """the model cut short under them: each says so and ends, the workers are the same"""
+    pids = [infini.vdevs()[vdev]["executor_pid"] for vdev in VDEVS]
+    os.truncate(world.path, READ_BY_LLAMA)
+    for vdev, process in zip(VDEVS, world.llamas):
+        lines = complaint(process, f"truncated model on {vdev}")
+        check(any("truncated" in line for line in lines), f"lines {lines}")
+    check(pids == [infini.vdevs()[vdev]["executor_pid"] for vdev in VDEVS], "a worker is another")
+
+
 def case_end(world):
     """nothing of it stays, and the module can be unloaded"""
     world.end()
-    for vdev in ("v", "w", "x", "y"):
+    for vdev in VDEVS:
         infini.wait_until(f"clients of {vdev} are gone", lambda v=vdev: not stats(v)["clients"])
         infini.wait_until(f"files of {vdev} are let go", lambda v=vdev: not stats(v)["file_bytes"])
         infini.ctl("vdev", "delete", vdev)
@@ -183,9 +286,9 @@ def main():
     infini.load_module(MODULE)
     world = World(sys.argv[1])
     world.daemon.start()
-    infini.ctl("vdev", "create", "v", "--device", "cpu0", "--memory", f"{LIMIT_MIB}M")
-    for case in (case_read, case_shared, case_rewritten, case_truncated, case_usable, case_quantised,
-                 case_end):
+    for vdev in VDEVS:
+        infini.ctl("vdev", "create", vdev, "--device", "cpu0", "--memory", f"{LIMIT_MIB}M")
+    for case in chosen(globals(), sys.argv[2:]):
         tap.case(case, world)
     tap.end()
 

@@ -272,7 +272,7 @@ def case_limit_half_way(world):
     """the memory limit reached half-way through a load: one clear line, nothing left behind"""
     size = os.path.getsize(MODEL)
     world.vdev("half", str(size + (size >> 2)))
-    lines = complaint(start(completion(*ON_VDEV), "half"), "limit half-way")
+    lines = complaint(start(completion(*ON_VDEV, "-lm", "none"), "half"), "limit half-way")
     check(any("limit" in line for line in lines), f"lines {lines}")
     world.gone("half")
 

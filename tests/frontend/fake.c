@@ -5,11 +5,14 @@
 #include "fake.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <infini.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FAKE_BUFFERS	1024
@@ -61,6 +64,10 @@ static void fake_settings_from_env(void)
 		infini_fake.memory_limit_bytes = fake_env("INFINI_FAKE_LIMIT");
 	if (getenv("INFINI_FAKE_REPACK"))
 		infini_fake.repack = fake_env("INFINI_FAKE_REPACK");
+	if (getenv("INFINI_FAKE_FILES")) {
+		infini_fake.files = true;
+		infini_fake.refuse_files = fake_env("INFINI_FAKE_FILES");
+	}
 	if (getenv("INFINI_FAKE_FAIL_OP")) {
 		infini_fake.fail_op = fake_env("INFINI_FAKE_FAIL_OP");
 		infini_fake.fail_after = fake_env("INFINI_FAKE_FAIL_AFTER");
@@ -117,7 +124,9 @@ static uint64_t fake_limit(void)
 int infini_vdev_info(int fd, struct infini_vdev_info *info)
 {
 	const struct infini_memory_kind kinds[] = {
-		{ .name = "CPU", .flags = INFINI_MEMORY_F_UNIFIED, .alignment = 64 },
+		{ .name = "CPU", .flags = INFINI_MEMORY_F_UNIFIED |
+					  (infini_fake.files ? INFINI_MEMORY_F_FILE : 0),
+		  .alignment = 64 },
 		{ .name = "CPU_REPACK", .flags = INFINI_MEMORY_F_WEIGHTS, .alignment = 64 },
 	};
 	uint32_t nr = infini_fake.repack ? 2 : 1, i;
@@ -167,36 +176,72 @@ int infini_timeline_map(int fd, uint64_t map_offset, const struct infini_timelin
 	return map_offset == FAKE_PAGE ? 0 : -EINVAL;
 }
 
+/* As the kernel checks it; what it refuses for the file system's sake is up to the test. */
+static int fake_file_open(const struct infini_buffer_create *create, struct infini_fake_buffer *buffer)
+{
+	struct stat stat;
+	void *base;
+
+	if (!infini_fake.files)
+		return -EOPNOTSUPP;
+	if (fstat(create->fd, &stat) < 0)
+		return -EBADF;
+	if ((fcntl(create->fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
+		return -EACCES;
+	if (infini_fake.refuse_files) {
+		infini_fake.refuse_files--;
+		return -EOPNOTSUPP;
+	}
+	if (!S_ISREG(stat.st_mode) || create->file_offset % FAKE_PAGE ||
+	    create->file_offset + create->bytes > (uint64_t)stat.st_size)
+		return -EINVAL;
+	base = mmap(NULL, buffer->bytes, PROT_READ, MAP_SHARED, create->fd,
+		    (off_t)create->file_offset);
+	if (base == MAP_FAILED)
+		return -errno;
+	buffer->base = base;
+	infini_fake_counts.file_bytes += buffer->bytes;
+	return 0;
+}
+
+static int fake_charge(uint64_t bytes)
+{
+	if (bytes > fake_limit() || infini_fake_counts.bytes > fake_limit() - bytes)
+		return -ENOSPC;
+	infini_fake_counts.bytes += bytes;
+	return 0;
+}
+
 int infini_buffer_create(int fd, struct infini_buffer_create *create)
 {
-	uint64_t bytes = (create->bytes + FAKE_PAGE - 1) & ~(uint64_t)(FAKE_PAGE - 1);
-	uint32_t i;
+	bool file = create->type == INFINI_BUFFER_FILE;
+	struct infini_fake_buffer *buffer = &fake_buffers[1];
 	int err;
 
 	(void)fd;
 	infini_fake_counts.calls++;
-	if (create->flags || create->fd || create->file_offset || !create->bytes ||
+	if (create->flags || (!file && (create->fd || create->file_offset)) || !create->bytes ||
 	    create->kind > (infini_fake.repack ? 1 : 0) ||
-	    (create->type == INFINI_BUFFER_SHARED && create->kind))
+	    (create->type != INFINI_BUFFER_DEVICE && create->kind))
 		return fake_broken("BUFFER_CREATE arguments");
-	if (bytes > fake_limit() || infini_fake_counts.bytes > fake_limit() - bytes)
-		return -ENOSPC;
-	for (i = 1; i < FAKE_BUFFERS && fake_buffers[i].base; i++)
+	while (buffer->base && ++buffer < &fake_buffers[FAKE_BUFFERS])
 		;
-	if (i == FAKE_BUFFERS)
+	if (buffer == &fake_buffers[FAKE_BUFFERS])
 		return -ENOSPC;
-	fake_buffers[i] = (struct infini_fake_buffer){
+	*buffer = (struct infini_fake_buffer){
 		.type = create->type,
 		.kind = create->kind,
-		.bytes = bytes,
+		.bytes = (create->bytes + FAKE_PAGE - 1) & ~(uint64_t)(FAKE_PAGE - 1),
 	};
-	err = infini_fake_memory(&fake_buffers[i]);
+	err = file ? fake_file_open(create, buffer) : fake_charge(buffer->bytes);
+	if (!err)
+		err = infini_fake_memory(buffer);
 	if (err)
 		return err;
-	infini_fake_counts.bytes += bytes;
 	infini_fake_counts.buffers++;
-	create->handle = i;
-	create->map_offset = create->type == INFINI_BUFFER_SHARED ? (uint64_t)i << 32 : 0;
+	create->handle = (uint32_t)(buffer - fake_buffers);
+	create->map_offset = create->type == INFINI_BUFFER_SHARED ?
+			     (uint64_t)create->handle << 32 : 0;
 	return 0;
 }
 
@@ -212,7 +257,10 @@ static void fake_buffer_put(struct infini_fake_buffer *buffer)
 {
 	if (!buffer->destroyed || buffer->mapped)
 		return;
-	infini_fake_counts.bytes -= buffer->bytes;
+	if (buffer->type == INFINI_BUFFER_FILE)
+		infini_fake_counts.file_bytes -= buffer->bytes;
+	else
+		infini_fake_counts.bytes -= buffer->bytes;
 	infini_fake_counts.buffers--;
 	infini_fake_memory_free(buffer);
 	memset(buffer, 0, sizeof(*buffer));
@@ -306,6 +354,8 @@ static int fake_copy(const struct infini_job *job)
 		return fake_broken("COPY out of range");
 	if (dst->kind || src->kind)
 		return fake_broken("COPY of memory the backend lays out");
+	if (dst->type == INFINI_BUFFER_FILE)
+		return fake_broken("COPY to a FILE");
 	return infini_fake_write(dst, job->dst_offset, (char *)src->base + job->src_offset,
 				 job->bytes);
 }
@@ -316,6 +366,8 @@ static int fake_fill(const struct infini_job *job)
 
 	if (!fake_inside(dst, job->dst_offset, job->bytes) || job->value > 255)
 		return fake_broken("FILL out of range");
+	if (dst->type == INFINI_BUFFER_FILE)
+		return fake_broken("FILL of a FILE");
 	memset((char *)dst->base + job->dst_offset, (int)job->value, job->bytes);
 	return 0;
 }
@@ -377,6 +429,9 @@ static int fake_work(const struct infini_job *job, uint64_t *value)
 		buffers[i] = fake_buffer(bindings[i].buffer);
 		if (!buffers[i])
 			return fake_broken("a binding without a buffer");
+		if (buffers[i]->type == INFINI_BUFFER_FILE &&
+		    (bindings[i].access & INFINI_ACCESS_WRITE))
+			return fake_broken("a FILE bound for writing");
 	}
 	err = fake_inputs(job, bindings, buffers);
 	if (err)

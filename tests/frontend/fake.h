@@ -19,6 +19,8 @@ struct infini_fake_settings {
 	uint32_t max_queue_depth;
 	uint64_t max_timeout_ns;
 	bool repack;			/* offer the CPU's repacked memory as kind 1 */
+	bool files;			/* kind 0 takes FILE buffers */
+	uint32_t refuse_files;		/* so many are of file systems that it does not take */
 	bool offline;			/* no executor can be had */
 	const char *backend;		/* what the vdev's device is driven by */
 	int open_err;			/* infini_client_open() fails with this */
@@ -38,6 +40,7 @@ struct infini_fake_counts {
 	uint64_t buffers;		/* live */
 	uint64_t programs;		/* live */
 	uint64_t bytes;			/* charged */
+	uint64_t file_bytes;		/* of files behind buffers */
 	uint64_t broken_rules;		/* times the contract was broken; each says how on stderr */
 	uint64_t jobs[INFINI_OP_ASK + 1];
 };

@@ -12,6 +12,7 @@
 #include <infini/ggml.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static ggml_backend_dev_t fake_device(void)
 {
@@ -39,6 +40,10 @@ static ggml_backend_buffer_type_t fake_type(uint32_t kind)
 
 int infini_fake_memory(struct infini_fake_buffer *buffer)
 {
+	if (buffer->type == INFINI_BUFFER_FILE) {
+		buffer->ggml = ggml_backend_cpu_buffer_from_ptr(buffer->base, buffer->bytes);
+		return 0;
+	}
 	if (buffer->kind) {
 		buffer->ggml = ggml_backend_buft_alloc_buffer(fake_type(buffer->kind),
 							      buffer->bytes);
@@ -56,7 +61,9 @@ int infini_fake_memory(struct infini_fake_buffer *buffer)
 void infini_fake_memory_free(struct infini_fake_buffer *buffer)
 {
 	ggml_backend_buffer_free(buffer->ggml);
-	if (!buffer->kind)
+	if (buffer->type == INFINI_BUFFER_FILE)
+		munmap(buffer->base, buffer->bytes);
+	else if (!buffer->kind)
 		free(buffer->base);
 }
 

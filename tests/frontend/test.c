@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -414,6 +416,7 @@ static const struct {
 	{ "the device goes", -ENODEV, true },
 	{ "nobody serves", -EHOSTDOWN, true },
 	{ "it takes too long", -ETIMEDOUT, false },
+	{ "a file is cut short", -ENODATA, false },
 	{ "it is refused", -EINVAL, false },
 };
 
@@ -593,6 +596,294 @@ static void test_threads(void)
 		scaling_close(&s[i]);
 }
 
+/* ---- weights that the program has mapped ---- */
+
+#define PAGE		4096
+#define WEIGHTS_BYTES	(5 * PAGE + 96)	/* and so no multiple of a page */
+
+static char weights_path[] = "/tmp/infini-weights-XXXXXX";
+static uint8_t weights[WEIGHTS_BYTES];
+
+static int weights_file(void)
+{
+	int fd = mkstemp(weights_path);
+
+	CHECK(fd >= 0);
+	pattern(weights, sizeof(weights), 17);
+	CHECK(write(fd, weights, sizeof(weights)) == sizeof(weights));
+	return fd;
+}
+
+static uint8_t *weights_mapping(int fd, int access, int flags)
+{
+	uint8_t *at = mmap(NULL, sizeof(weights), access, flags, fd, 0);
+
+	CHECK(at != MAP_FAILED);
+	return at;
+}
+
+static uint8_t *mapped_for_reading(void)
+{
+	int fd = weights_file();
+	uint8_t *at = weights_mapping(fd, PROT_READ, MAP_SHARED);
+
+	close(fd);
+	return at;
+}
+
+/* As many mappings as advice about single pages makes of one. */
+static uint8_t *mapped_in_pieces(void)
+{
+	uint8_t *at = mapped_for_reading();
+
+	CHECK(!madvise(at + 2 * PAGE, PAGE, MADV_RANDOM));
+	CHECK(!madvise(at + 4 * PAGE, PAGE, MADV_SEQUENTIAL));
+	return at;
+}
+
+static uint8_t *mapped_and_deleted(void)
+{
+	uint8_t *at = mapped_for_reading();
+
+	unlink(weights_path);
+	return at;
+}
+
+static uint8_t *mapped_and_replaced(void)
+{
+	uint8_t *at = mapped_and_deleted();
+	int fd = open(weights_path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	uint8_t other[WEIGHTS_BYTES] = { 0 };
+
+	CHECK(write(fd, other, sizeof(other)) == sizeof(other));
+	close(fd);
+	return at;
+}
+
+static uint8_t *mapped_and_now_a_pipe(void)
+{
+	uint8_t *at = mapped_and_deleted();
+
+	CHECK(!mkfifo(weights_path, 0600));
+	return at;
+}
+
+/* What is in memory is no longer what is in the file. */
+static uint8_t *mapped_and_changed_privately(void)
+{
+	int fd = weights_file();
+	uint8_t *at = weights_mapping(fd, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+
+	close(fd);
+	weights[3 * PAGE] ^= 1;
+	at[3 * PAGE] ^= 1;
+	CHECK(!mprotect(at, sizeof(weights), PROT_READ));
+	return at;
+}
+
+static uint8_t *mapped_from_two_files(void)
+{
+	int fd = weights_file(), other;
+	uint8_t *at = weights_mapping(fd, PROT_READ, MAP_SHARED);
+
+	unlink(weights_path);
+	strcpy(strrchr(weights_path, '-'), "-XXXXXX");
+	other = weights_file();
+	CHECK(mmap(at + 2 * PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, other, 2 * PAGE) != MAP_FAILED);
+	return at;
+}
+
+static uint8_t *not_mapped(void)
+{
+	pattern(weights, sizeof(weights), 18);
+	return memcpy(aligned_alloc(PAGE, 6 * PAGE), weights, sizeof(weights));
+}
+
+static const struct {
+	const char *name;
+	uint8_t *(*map)(void);
+	bool in_place;
+	uint32_t refused;
+} mappings[] = {
+	{ "a file", mapped_for_reading, true, 0 },
+	{ "in pieces", mapped_in_pieces, true, 0 },
+	{ "of a file system that is refused", mapped_for_reading, false, 1 },
+	{ "of a deleted file", mapped_and_deleted, false, 0 },
+	{ "of a replaced file", mapped_and_replaced, false, 0 },
+	{ "of a file that is now a pipe", mapped_and_now_a_pipe, false, 0 },
+	{ "changed privately", mapped_and_changed_privately, false, 0 },
+	{ "of two files", mapped_from_two_files, false, 0 },
+	{ "of no file", not_mapped, false, 0 },
+};
+
+static struct ggml_tensor *weights_tensor(struct ggml_context *ctx, ggml_backend_buffer_t buffer,
+					  const uint8_t *at, size_t first, size_t bytes)
+{
+	struct ggml_tensor *t = ggml_new_tensor_1d(ctx, GGML_TYPE_I8, (int64_t)bytes);
+
+	CHECK(ggml_backend_tensor_alloc(buffer, t, (void *)(at + first)) == GGML_STATUS_SUCCESS);
+	return t;
+}
+
+/* Two tensors of a range that begins and ends within pages, as llama.cpp hands it over. */
+static void weights_round_trip(ggml_backend_dev_t dev, uint8_t *at)
+{
+	static const struct { size_t first, bytes; } parts[] = {
+		{ 96, 3 * PAGE }, { 4 * PAGE + 32, WEIGHTS_BYTES - 4 * PAGE - 32 },
+	};
+	struct ggml_context *ctx = new_context();
+	uint8_t got[WEIGHTS_BYTES];
+	ggml_backend_buffer_t buffer;
+	struct ggml_tensor *t;
+	size_t i;
+
+	buffer = ggml_backend_dev_buffer_from_host_ptr(dev, at + 96, WEIGHTS_BYTES - 96, 3 * PAGE);
+	CHECK(buffer && !ggml_backend_buffer_is_host(buffer));
+	for (i = 0; i < 2; i++) {
+		t = weights_tensor(ctx, buffer, at, parts[i].first, parts[i].bytes);
+		ggml_backend_tensor_get(t, got, 0, parts[i].bytes);
+		CHECK(!memcmp(got, weights + parts[i].first, parts[i].bytes));
+	}
+	ggml_backend_buffer_free(buffer);
+	ggml_free(ctx);
+}
+
+static void check_mapping(size_t i)
+{
+	ggml_backend_dev_t dev = open_device();
+	struct ggml_backend_dev_props props;
+	uint64_t charged;
+	uint8_t *at;
+
+	ggml_backend_dev_get_props(dev, &props);
+	CHECK(props.caps.buffer_from_host_ptr && props.caps.mmap_support);
+	at = mappings[i].map();
+	charged = infini_fake_counts.bytes;
+	infini_fake.refuse_files = mappings[i].refused;
+	weights_round_trip(dev, at);
+	unlink(weights_path);
+	CHECK(!infini_trace_read(INFINI_TRACE_COPIED_BYTES) == mappings[i].in_place);
+	CHECK(!!infini_trace_read(INFINI_TRACE_MAPPED_BYTES) == mappings[i].in_place);
+	/* All that is charged is what the frontend itself needs. */
+	CHECK(infini_fake_counts.bytes - charged <= infini_stage_bytes(4ULL << 30));
+	CHECK(!infini_fake_counts.file_bytes);
+}
+
+static void test_mapped_weights(void)
+{
+	size_t i, nr = sizeof(mappings) / sizeof(mappings[0]);
+	int status;
+	pid_t pid;
+
+	infini_fake.files = true;
+	for (i = 0; i < nr; i++) {
+		pid = fork();
+		if (!pid) {
+			check_mapping(i);
+			exit(infini_fake_counts.broken_rules ? 1 : 0);
+		}
+		waitpid(pid, &status, 0);
+		if (status)
+			fprintf(stderr, "weights %s: see above\n", mappings[i].name);
+		CHECK(!status);
+	}
+}
+
+/* llama.cpp asks for one buffer for each row of tensors that are not repacked. */
+static void test_many_parts_of_a_file(bool in_place)
+{
+	enum { PARTS = 100 };
+	struct ggml_context *weights_ctx = new_context(), *ctx = new_context();
+	ggml_backend_buffer_t buffers[PARTS], buffer;
+	ggml_backend_dev_t dev;
+	ggml_backend_t backend;
+	struct ggml_cgraph *graph;
+	struct ggml_tensor *sum, *t;
+	char path[] = "/tmp/infini-weights-XXXXXX";
+	int fd = mkstemp(path), i;
+	float value, x = 0.5f;
+	uint8_t *at;
+
+	infini_fake.files = true;
+	infini_fake.refuse_files = !in_place;
+	dev = open_device();
+	backend = ggml_backend_dev_init(dev, NULL);
+	sum = ggml_new_tensor_1d(ctx, GGML_TYPE_F32, 1);
+	t = sum;
+	for (i = 0; i < PARTS; i++) {
+		value = (float)i;
+		CHECK(pwrite(fd, &value, sizeof(value), (i + 1) * PAGE - 4) == sizeof(value));
+	}
+	at = mmap(NULL, PARTS * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	for (i = 0; i < PARTS; i++) {
+		struct ggml_tensor *part = ggml_new_tensor_1d(weights_ctx, GGML_TYPE_F32, 1);
+
+		buffers[i] = ggml_backend_dev_buffer_from_host_ptr(dev, at + (i + 1) * PAGE - 4, 4, 4);
+		CHECK(ggml_backend_tensor_alloc(buffers[i], part, at + (i + 1) * PAGE - 4) ==
+		      GGML_STATUS_SUCCESS);
+		sum = ggml_add(ctx, sum, part);
+	}
+	unlink(path);
+	CHECK(infini_fake_counts.file_bytes == PARTS * PAGE);
+	graph = ggml_new_graph(ctx);
+	ggml_build_forward_expand(graph, sum);
+	buffer = place(ctx, dev);
+	ggml_backend_tensor_set(t, &x, 0, sizeof(x));
+	CHECK(ggml_backend_graph_compute(backend, graph) == GGML_STATUS_SUCCESS);
+	ggml_backend_tensor_get(sum, &value, 0, sizeof(value));
+	CHECK(value == 0.5f + PARTS * (PARTS - 1) / 2);
+	for (i = 0; i < PARTS; i++)
+		ggml_backend_buffer_free(buffers[i]);
+	CHECK(!infini_fake_counts.file_bytes);
+	ggml_backend_buffer_free(buffer);
+	ggml_free(weights_ctx);
+	ggml_free(ctx);
+	ggml_backend_free(backend);
+}
+
+static void test_many_parts_in_place(void)
+{
+	test_many_parts_of_a_file(true);
+}
+
+static void test_many_parts_copied(void)
+{
+	test_many_parts_of_a_file(false);
+}
+
+/* Whoever takes such a buffer for one to write to is told, and gets no results. */
+static void test_mapped_weights_are_only_read(void)
+{
+	struct scaling s;
+	struct ggml_context *ctx = new_context();
+	ggml_backend_buffer_t buffer;
+	struct ggml_tensor *t;
+	uint8_t *at, byte = 1;
+	float y;
+
+	infini_fake.files = true;
+	scaling_open(&s, 64, 3.0f);
+	at = mapped_for_reading();
+	buffer = ggml_backend_dev_buffer_from_host_ptr(s.dev, at, WEIGHTS_BYTES, WEIGHTS_BYTES);
+	t = weights_tensor(ctx, buffer, at, 0, PAGE);
+	CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_SUCCESS && y == 6.0f);
+	ggml_backend_tensor_set(t, &byte, 0, 1);
+	CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_FAILED);
+	unlink(weights_path);
+	ggml_backend_buffer_free(buffer);
+	ggml_free(ctx);
+	scaling_close(&s);
+}
+
+static void test_no_files_no_mapping(void)
+{
+	struct ggml_backend_dev_props props;
+
+	ggml_backend_dev_get_props(open_device(), &props);
+	CHECK(!props.caps.buffer_from_host_ptr && !props.caps.mmap_support);
+}
+
 static const struct {
 	const char *name;
 	struct infini_fake_settings settings;
@@ -663,6 +954,11 @@ static const struct {
 	{ "a lowered ceiling of timeouts is followed", test_shorter_timeouts },
 	{ "answers are remembered", test_answers_are_remembered },
 	{ "repacked weights", test_repacked_weights },
+	{ "weights are read in the very file that is mapped, or copied", test_mapped_weights },
+	{ "a hundred parts of one file are one buffer", test_many_parts_in_place },
+	{ "also when they are copied", test_many_parts_copied },
+	{ "weights in a file are only read", test_mapped_weights_are_only_read },
+	{ "a device that takes no files offers no mapping", test_no_files_no_mapping },
 	{ "threads do not disturb each other", test_threads },
 	{ "each unusable vdev is told in one line", test_unusable_vdevs },
 };

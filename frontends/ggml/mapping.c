@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The file behind addresses of this process: ggml hands over a pointer, a FILE buffer wants a
+ * descriptor.
+ *
+ * /proc/self/maps gives a path, and what is there now need not be what was mapped. A device and
+ * inode number from there cannot be compared with fstat()'s either, since overlayfs and btrfs tell
+ * other ones. So the file is mapped too, and the two mappings are compared: while they stand, no
+ * inode number is another file's.
+ */
+#include "frontend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* A line of /proc/self/maps. */
+static bool infini_mapping_parse(char *line, struct infini_mapping *map)
+{
+	unsigned int major, minor;
+	unsigned long end;
+	char access[5];
+	int path = 0;
+
+	if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &map->start, &end, access, &map->offset,
+		   &major, &minor, &map->inode, &path) != 7)
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	map->bytes = end - map->start;
+	map->device = (uint64_t)major << 32 | minor;
+	map->is_shared = access[3] == 's';
+	map->path = line + path;
+	return true;
+}
+
+bool infini_mapping_same_file(const struct infini_mapping *a, const struct infini_mapping *b)
+{
+	return a->inode && a->inode == b->inode && a->device == b->device &&
+	       a->is_shared == b->is_shared;
+}
+
+static bool infini_mapping_covers(const struct infini_mapping *map, unsigned long addr,
+				  size_t bytes)
+{
+	return addr >= map->start && addr - map->start <= map->bytes &&
+	       bytes <= map->bytes - (addr - map->start);
+}
+
+/* Advice about a part of a mapping makes several of one. */
+static bool infini_mapping_goes_on(const struct infini_mapping *map,
+				   const struct infini_mapping *next)
+{
+	return infini_mapping_same_file(map, next) && next->start == map->start + map->bytes &&
+	       next->offset == map->offset + map->bytes;
+}
+
+static int infini_mapping_keep(struct infini_mapping *found, const struct infini_mapping *map)
+{
+	free(found->path);
+	*found = *map;
+	found->path = strdup(map->path);
+	return found->path ? 0 : -ENOMEM;
+}
+
+/*
+ * The whole mapping, or row of mappings of one file, that has the @bytes at @addr. Its path is to
+ * be freed. -ENXIO: there is none that has them all.
+ */
+int infini_mapping_find(const void *addr, size_t bytes, struct infini_mapping *found)
+{
+	unsigned long at = (unsigned long)addr;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	struct infini_mapping map;
+	char *line = NULL;
+	size_t room = 0;
+	int err = 0;
+
+	if (!maps)
+		return -errno;
+	*found = (struct infini_mapping){ 0 };
+	while (!err && getline(&line, &room, maps) > 0) {
+		if (!infini_mapping_parse(line, &map))
+			continue;
+		if (found->path && infini_mapping_goes_on(found, &map))
+			found->bytes += map.bytes;
+		else if (map.start > at)
+			break;
+		else
+			err = infini_mapping_keep(found, &map);
+	}
+	free(line);
+	fclose(maps);
+	if (!err && !infini_mapping_covers(found, at, bytes))
+		err = -ENXIO;
+	if (err)
+		free(found->path);
+	return err;
+}
+
+/* Whether the file of @fd is the one that is mapped. */
+static bool infini_mapping_is_of(const struct infini_mapping *map, int fd)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *tried = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0);
+	struct infini_mapping own;
+	bool same;
+
+	if (tried == MAP_FAILED)
+		return false;
+	same = !infini_mapping_find(tried, page, &own);
+	if (same) {
+		same = infini_mapping_same_file(map, &own);
+		free(own.path);
+	}
+	munmap(tried, page);
+	return same;
+}
+
+/*
+ * The file, opened for reading. -ENXIO: what is mapped is no file, or not the file alone, since
+ * pages of their own may have been written to. -ENOENT: it is not where it was. Or what open() says.
+ */
+int infini_mapping_open(const struct infini_mapping *map)
+{
+	int fd;
+
+	if (!map->inode || !map->is_shared)
+		return -ENXIO;
+	/* What is there by now may be anything: a pipe must not keep us waiting. */
+	fd = open(map->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (infini_mapping_is_of(map, fd))
+		return fd;
+	close(fd);
+	return -ENOENT;
+}
