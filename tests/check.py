@@ -84,6 +84,8 @@ LAYERS = [
      ["tests/e2e/check-mixed", "uml"], 1200),
     ("attacks", "twenty attacks of tenants, and from inside workers, User-mode Linux",
      ["tests/e2e/check-attacks"], 900),
+    ("commands", "command lines of the documents, programs of the manual, User-mode Linux",
+     ["tests/docs/run"], 900),
     ("kunit", "core and objects under User-mode Linux, KASAN and lockdep",
      ["tests/kunit/run"], 1800),
     ("gpu", "kernels, faults and a lost GPU on a driver that needs none, User-mode Linux",
