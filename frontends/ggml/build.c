@@ -185,7 +185,7 @@ static int infini_build_write(struct infini_build *build, const struct ggml_tens
 {
 	if (build->areas[binding]->is_file)
 		return infini_build_fail(build, tensor,
-					 "would be written to a file that is only read: use --no-mmap");
+					 "would be written to a file that is only read: use --load-mode none");
 	build->access[binding] |= INFINI_ACCESS_WRITE;
 	return 0;
 }

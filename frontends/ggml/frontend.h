@@ -129,6 +129,7 @@ struct infini_link {
 	int broken;			/* first error that lost data, until all users are gone */
 	unsigned int users;		/* areas and streams */
 	struct infini_area *imports;	/* areas that are files */
+	bool imports_tried, imports_work;
 	uint64_t streams;		/* created so far, for request ids */
 
 	struct infini_query query;
@@ -267,7 +268,7 @@ bool infini_mapping_same_file(const struct infini_mapping *a, const struct infin
 int infini_mapping_open(const struct infini_mapping *map);
 
 /* import.c */
-bool infini_import_offered(const struct infini_link *link);
+bool infini_import_offered(struct infini_link *link);
 struct infini_area *infini_import(struct infini_link *link, void *addr, size_t bytes);
 enum ggml_status infini_import_place(const struct infini_area *area,
 				     const struct ggml_tensor *tensor);

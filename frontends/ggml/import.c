@@ -22,13 +22,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Whether programs on this device read files in place. */
-bool infini_import_offered(const struct infini_link *link)
-{
-	return (link->query.features & INFINI_FEAT_FILE_BUFFER) &&
-	       (link->kinds[0].flags & INFINI_MEMORY_F_FILE);
-}
-
 static const char *infini_import_reason(int err)
 {
 	switch (-err) {
@@ -92,31 +85,68 @@ static int infini_import_file(struct infini_area *area, uint64_t need)
 	return err;
 }
 
-/* The same file under a descriptor that cannot write, which is all that the module takes. */
-static int infini_import_reopen(int fd)
+/*
+ * A file in memory: *@copy is for writing, what is returned only reads, which is all that the module
+ * takes. *@copy is the caller's in any case.
+ */
+static int infini_import_memfd(uint64_t bytes, int *copy)
 {
 	char path[32];
-	int again;
+	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	again = open(path, O_RDONLY | O_CLOEXEC);
-	return again < 0 ? -errno : again;
+	*copy = memfd_create("infini-weights", MFD_CLOEXEC);
+	if (*copy < 0 || ftruncate(*copy, (off_t)bytes) < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", *copy);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 static int infini_import_memory(struct infini_area *area)
 {
-	int err, fd;
+	int err, fd = infini_import_memfd(area->mapping.bytes, &area->copy);
 
-	area->bytes = area->mapping.bytes;
-	area->copy = memfd_create("infini-weights", MFD_CLOEXEC);
-	if (area->copy < 0 || ftruncate(area->copy, (off_t)area->bytes) < 0)
-		return -errno;
-	fd = infini_import_reopen(area->copy);
 	if (fd < 0)
 		return fd;
+	area->bytes = area->mapping.bytes;
 	err = infini_area_open(area, fd, 0);
 	close(fd);
 	return err;
+}
+
+/* What a copy needs: whether there is /proc, and no sandbox that is in the way. */
+static bool infini_import_works_locked(struct infini_link *link)
+{
+	struct infini_buffer_create create = {
+		.type = INFINI_BUFFER_FILE,
+		.bytes = (uint64_t)sysconf(_SC_PAGESIZE),
+	};
+	int copy, err;
+
+	create.fd = infini_import_memfd(create.bytes, &copy);
+	err = create.fd < 0 ? create.fd : infini_buffer_create(link->fd, &create);
+	infini_trace_add(INFINI_TRACE_SYSCALLS, 2);
+	if (!err)
+		infini_buffer_destroy(link->fd, create.handle);
+	if (create.fd >= 0)
+		close(create.fd);
+	if (copy >= 0)
+		close(copy);
+	return !err;
+}
+
+/* Whether programs on this device read files in place, and one of ours: tried once. */
+bool infini_import_offered(struct infini_link *link)
+{
+	pthread_mutex_lock(&link->lock);
+	if (!link->imports_tried && !infini_link_open_locked(link)) {
+		link->imports_tried = true;
+		link->imports_work = (link->query.features & INFINI_FEAT_FILE_BUFFER) &&
+				     (link->kinds[0].flags & INFINI_MEMORY_F_FILE) &&
+				     infini_import_works_locked(link);
+	}
+	pthread_mutex_unlock(&link->lock);
+	return link->imports_work;
 }
 
 /* NULL only when there is no memory, or no device; says so itself. */

@@ -65,8 +65,10 @@ static void fake_settings_from_env(void)
 	if (getenv("INFINI_FAKE_REPACK"))
 		infini_fake.repack = fake_env("INFINI_FAKE_REPACK");
 	if (getenv("INFINI_FAKE_FILES")) {
+		/* The first is the frontend's own trial. */
 		infini_fake.files = true;
-		infini_fake.refuse_files = fake_env("INFINI_FAKE_FILES");
+		infini_fake.take_files = 1;
+		infini_fake.refuse_files = fake_env("INFINI_FAKE_REFUSED_FILES");
 	}
 	if (getenv("INFINI_FAKE_FAIL_OP")) {
 		infini_fake.fail_op = fake_env("INFINI_FAKE_FAIL_OP");
@@ -188,7 +190,9 @@ static int fake_file_open(const struct infini_buffer_create *create, struct infi
 		return -EBADF;
 	if ((fcntl(create->fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
 		return -EACCES;
-	if (infini_fake.refuse_files) {
+	if (infini_fake.take_files) {
+		infini_fake.take_files--;
+	} else if (infini_fake.refuse_files) {
 		infini_fake.refuse_files--;
 		return -EOPNOTSUPP;
 	}

@@ -20,7 +20,8 @@ struct infini_fake_settings {
 	uint64_t max_timeout_ns;
 	bool repack;			/* offer the CPU's repacked memory as kind 1 */
 	bool files;			/* kind 0 takes FILE buffers */
-	uint32_t refuse_files;		/* so many are of file systems that it does not take */
+	uint32_t take_files;		/* so many whatever comes then */
+	uint32_t refuse_files;		/* so many then are of file systems that it does not take */
 	bool offline;			/* no executor can be had */
 	const char *backend;		/* what the vdev's device is driven by */
 	int open_err;			/* infini_client_open() fails with this */

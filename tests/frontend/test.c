@@ -748,15 +748,22 @@ static void weights_round_trip(ggml_backend_dev_t dev, uint8_t *at)
 	ggml_free(ctx);
 }
 
+static bool offers_mapping(ggml_backend_dev_t dev)
+{
+	struct ggml_backend_dev_props props;
+
+	ggml_backend_dev_get_props(dev, &props);
+	CHECK(props.caps.buffer_from_host_ptr == props.caps.mmap_support);
+	return props.caps.mmap_support;
+}
+
 static void check_mapping(size_t i)
 {
 	ggml_backend_dev_t dev = open_device();
-	struct ggml_backend_dev_props props;
 	uint64_t charged;
 	uint8_t *at;
 
-	ggml_backend_dev_get_props(dev, &props);
-	CHECK(props.caps.buffer_from_host_ptr && props.caps.mmap_support);
+	CHECK(offers_mapping(dev));
 	at = mappings[i].map();
 	charged = infini_fake_counts.bytes;
 	infini_fake.refuse_files = mappings[i].refused;
@@ -878,10 +885,18 @@ static void test_mapped_weights_are_only_read(void)
 
 static void test_no_files_no_mapping(void)
 {
-	struct ggml_backend_dev_props props;
+	CHECK(!offers_mapping(open_device()));
+}
 
-	ggml_backend_dev_get_props(open_device(), &props);
-	CHECK(!props.caps.buffer_from_host_ptr && !props.caps.mmap_support);
+/* What was offered must hold, whatever the file. */
+static void test_refused_files_no_mapping(void)
+{
+	ggml_backend_dev_t dev;
+
+	infini_fake.files = true;
+	infini_fake.refuse_files = 1;
+	dev = open_device();
+	CHECK(!offers_mapping(dev) && !offers_mapping(dev) && !infini_fake.refuse_files);
 }
 
 static const struct {
@@ -959,6 +974,7 @@ static const struct {
 	{ "also when they are copied", test_many_parts_copied },
 	{ "weights in a file are only read", test_mapped_weights_are_only_read },
 	{ "a device that takes no files offers no mapping", test_no_files_no_mapping },
+	{ "nor does one that refuses a file in memory", test_refused_files_no_mapping },
 	{ "threads do not disturb each other", test_threads },
 	{ "each unusable vdev is told in one line", test_unusable_vdevs },
 };
