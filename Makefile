@@ -18,6 +18,7 @@
 #	make bench-trace	counts what watching with the BPF tools costs a tenant, in QEMU
 #	make install	installs what was built
 #	make deb	builds Debian packages into build/deb/SUITE
+#	make check-packages	installs, uses, upgrades and purges them on a Debian that runs systemd
 #	make clean	removes build/
 #
 # By default everything is built in and for the project's own machines: a Debian userland and
@@ -157,7 +158,10 @@ install-module: module
 	$(Q)$(if $(DESTDIR),,depmod "$$(modinfo -F vermagic $(BUILD)/kmod/infini.ko | cut -d' ' -f1)" || true)
 
 deb:
-	$(Q)$(if $(HOST),packaging/build-deb $(BUILD)/deb/host,tests/packages/build $(SUITE:%=--suite %))
+	$(Q)$(if $(HOST),packaging/build-deb $(BUILD)/deb/host,tests/vm/deps && tests/packages/build $(SUITE:%=--suite %))
+
+check-packages: ready
+	$(Q)tests/packages/check
 
 # The head of this file.
 help:
@@ -167,4 +171,4 @@ help:
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.PHONY: all ready module user user-parts demo try check lint check-docs check-debug shares fuzz soak soak-containers bench bench-containers bench-core bench-trace install install-user install-module deb help clean
+.PHONY: all ready module user user-parts demo try check lint check-docs check-debug shares fuzz soak soak-containers bench bench-containers bench-core bench-trace install install-user install-module deb check-packages help clean
