@@ -586,26 +586,30 @@ static void infini_exchange_leave(struct infini_executor *executor)
 	unsigned long flags;
 	u64 now;
 
+	/* Jobs come and go only under executor->lock, or when the process is gone. */
+	lockdep_assert_held(&executor->lock);
+	if (executor->nr_held)
+		return;
 	spin_lock_irqsave(&device->lock, flags);
 	now = ktime_get_ns();
-	if (list_empty(&executor->held)) {
-		infini_executor_set_waiting_locked(executor, false, now);
-		infini_executor_settle_locked(executor, now);
-		infini_device_schedule_locked(device, now);
-	}
+	infini_executor_set_waiting_locked(executor, false, now);
+	infini_executor_settle_locked(executor, now);
+	infini_device_schedule_locked(device, now);
 	spin_unlock_irqrestore(&device->lock, flags);
 }
 
 static int infini_exchange_wait(struct infini_executor *executor, struct infini_exchange *cmd)
 {
 	struct infini_kjob *jobs[INFINI_WINDOW_MAX];
-	u32 nr, nr_jobs;
+	u32 nr = 0, nr_jobs = 0;
 	int err;
 
 	for (;;) {
 		if (READ_ONCE(executor->state) != INFINI_EXECUTOR_SERVING)
 			return -ENODEV;
-		nr = infini_exchange_take(executor, cmd, jobs, &nr_jobs);
+		/* Who took the results in has filled the slots: without news there is nothing. */
+		if (infini_executor_has_news(executor))
+			nr = infini_exchange_take(executor, cmd, jobs, &nr_jobs);
 		if (nr || executor->nr_held)
 			break;
 		err = infini_wait_event(executor->wait, infini_executor_has_news(executor),
