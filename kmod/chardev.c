@@ -3,6 +3,7 @@
 
 #include <linux/cdev.h>
 #include <linux/device.h>
+#include <linux/fault-inject-usercopy.h>
 #include <linux/file.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
@@ -18,26 +19,85 @@
 static dev_t infini_devt;
 static struct cdev infini_cdev;
 
+/* ---- structs from and to userspace ---- */
+
+/* They are some words long: moving these takes less than calling for memory of any length. */
+static bool infini_is_words(const void __user *user, size_t bytes)
+{
+	return IS_ALIGNED((unsigned long)user | bytes, sizeof(u64));
+}
+
+static int infini_words_from_user(u64 *to, const u64 __user *from, size_t bytes)
+{
+	const u64 *end = to + bytes / sizeof(*to);
+
+	might_fault();
+	if (should_fail_usercopy() || !user_read_access_begin(from, bytes))
+		return -EFAULT;
+	for (; to < end; to++, from++)
+		unsafe_get_user(*to, from, fault);
+	user_read_access_end();
+	return 0;
+
+fault:
+	user_read_access_end();
+	return -EFAULT;
+}
+
+static int infini_words_to_user(u64 __user *to, const u64 *from, size_t bytes)
+{
+	const u64 *end = from + bytes / sizeof(*from);
+
+	might_fault();
+	if (should_fail_usercopy() || !user_write_access_begin(to, bytes))
+		return -EFAULT;
+	for (; from < end; to++, from++)
+		unsafe_put_user(*from, to, fault);
+	user_write_access_end();
+	return 0;
+
+fault:
+	user_write_access_end();
+	return -EFAULT;
+}
+
+/* A struct of @size bytes that may be older or newer on the other side. */
+static int infini_struct_from_user(void *to, size_t size, const void __user *from, size_t user_size)
+{
+	if (user_size == size && infini_is_words(from, size))
+		return infini_words_from_user(to, from, size);
+	return copy_struct_from_user(to, size, from, user_size);
+}
+
+static int infini_struct_to_user(void __user *to, const void *from, size_t bytes)
+{
+	if (infini_is_words(to, bytes))
+		return infini_words_to_user(to, from, bytes);
+	return copy_to_user(to, from, bytes) ? -EFAULT : 0;
+}
+
 /* Copy what the caller's struct has room for back to it. */
 int infini_ucmd_respond(struct infini_ucmd *ucmd)
 {
 	u32 size = min_t(u32, ucmd->user_size, INFINI_IOCTL_BYTES_MAX);
 
-	return copy_to_user(ucmd->user, ucmd->cmd, size) ? -EFAULT : 0;
+	return infini_struct_to_user(ucmd->user, ucmd->cmd, size);
 }
 
 /* Element @index of a user array whose elements may be older or newer than ours. */
 int infini_copy_array(void *to, u64 from, u32 stride, size_t size, u32 index)
 {
-	return copy_struct_from_user(to, size, u64_to_user_ptr(from) + (u64)stride * index, stride);
+	return infini_struct_from_user(to, size, u64_to_user_ptr(from) + (u64)stride * index,
+				       stride);
 }
 
 int infini_copy_array_back(u64 to, u32 stride, const void *from, size_t size, u32 index)
 {
-	void __user *at = u64_to_user_ptr(to) + (u64)stride * index;
-
-	return copy_to_user(at, from, min_t(size_t, stride, size)) ? -EFAULT : 0;
+	return infini_struct_to_user(u64_to_user_ptr(to) + (u64)stride * index, from,
+				     min_t(size_t, stride, size));
 }
+
+/* ---- ioctls ---- */
 
 static const struct infini_ioctl *infini_ioctl_find(const struct infini_ioctl *table,
 						    unsigned int nr, unsigned int cmd)
@@ -66,7 +126,8 @@ long infini_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
 		  const struct infini_ioctl *table, unsigned int nr)
 {
 	const struct infini_ioctl *op = infini_ioctl_find(table, nr, cmd);
-	u64 buffer[INFINI_IOCTL_BYTES_MAX / sizeof(u64)];
+	/* As much of it as is used is written below. */
+	u64 buffer[INFINI_IOCTL_BYTES_MAX / sizeof(u64)] __uninitialized;
 	struct infini_ucmd ucmd = {
 		.file = file,
 		.user = (void __user *)arg,
@@ -82,7 +143,7 @@ long infini_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
 		return -EINVAL;
 	if (ucmd.user_size > PAGE_SIZE)
 		return -E2BIG;
-	err = copy_struct_from_user(buffer, op->size, ucmd.user, ucmd.user_size);
+	err = infini_struct_from_user(buffer, op->size, ucmd.user, ucmd.user_size);
 	if (err)
 		return err;
 	/* What responds must not write behind the struct that both sides know. */

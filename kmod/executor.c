@@ -50,8 +50,7 @@ static struct infini_executor *infini_executor_new(struct infini_vdev *vdev)
 	executor->word = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!executor->word)
 		goto err_free;
-	executor->bounce = kvcalloc(INFINI_WINDOW_MAX, sizeof(*executor->bounce),
-				    GFP_KERNEL_ACCOUNT);
+	executor->bounce = kvzalloc(sizeof(*executor->bounce), GFP_KERNEL_ACCOUNT);
 	if (!executor->bounce)
 		goto err_word;
 	err = infini_mapper_init(&executor->mapper, false);
@@ -316,13 +315,13 @@ static bool infini_executor_asked_locked(struct infini_executor *executor)
 }
 
 /*
- * Fill the executor's window while it holds a slot. @jobs receives what was handed out, in order.
- * Payload room bounds it; the first job always fits.
+ * Fill the executor's window while it holds a slot, in order. Payload room bounds it; the first job
+ * always fits.
  */
-static u32 infini_executor_fill_locked(struct infini_executor *executor, struct infini_kjob **jobs,
-				       u32 room, u64 payload_bytes, u64 now,
-				       struct infini_wakeups *wakeups)
+static u32 infini_executor_fill_locked(struct infini_executor *executor, u32 room,
+				       u64 payload_bytes, u64 now, struct infini_wakeups *wakeups)
 {
+	struct infini_bounce *bounce = executor->bounce;
 	struct infini_vdev *vdev = executor->vdev;
 	struct infini_sched_queue *picked;
 	u64 used = 0;
@@ -338,8 +337,7 @@ static u32 infini_executor_fill_locked(struct infini_executor *executor, struct 
 	     !infini_sched_may_continue(&vdev->device->sched, &vdev->sched, now)))
 		return 0;
 	room = min(room, executor->window);
-	while (executor->granted && nr < room && executor->nr_held < executor->window &&
-	       wakeups->nr < ARRAY_SIZE(wakeups->queues)) {
+	while (executor->granted && nr < room && executor->nr_held < executor->window) {
 		struct infini_queue *queue;
 		struct infini_kjob *job;
 
@@ -361,8 +359,8 @@ static u32 infini_executor_fill_locked(struct infini_executor *executor, struct 
 		if (executor->fresh)
 			infini_sched_begin(&vdev->device->sched, &vdev->sched, now);
 		executor->fresh = false;
-		infini_executor_dispatch_locked(executor, job, &executor->bounce[nr], now);
-		jobs[nr++] = job;
+		infini_executor_dispatch_locked(executor, job, &bounce->dispatches[nr], now);
+		bounce->jobs[nr++] = job;
 	}
 	return nr;
 }
@@ -420,7 +418,7 @@ static int infini_exchange_results(struct infini_executor *executor, struct infi
 {
 	struct infini_vdev *vdev = executor->vdev;
 	struct infini_device *device = vdev->device;
-	struct infini_result results[INFINI_WINDOW_MAX];
+	struct infini_result *results = executor->bounce->results;
 	struct infini_wakeups wakeups = {};
 	LIST_HEAD(told);
 	unsigned long flags;
@@ -461,7 +459,7 @@ static int infini_exchange_results(struct infini_executor *executor, struct infi
 
 /* Take what is there: notices first, then jobs. Returns how many entries of bounce are filled. */
 static u32 infini_exchange_take(struct infini_executor *executor, struct infini_exchange *cmd,
-				struct infini_kjob **jobs, u32 *nr_jobs)
+				u32 *nr_jobs)
 {
 	struct infini_vdev *vdev = executor->vdev;
 	struct infini_device *device = vdev->device;
@@ -478,14 +476,14 @@ static u32 infini_exchange_take(struct infini_executor *executor, struct infini_
 	while (nr < room && !list_empty(&vdev->notices)) {
 		notice = list_first_entry(&vdev->notices, struct infini_notice, link);
 		list_move_tail(&notice->link, &executor->told);
-		executor->bounce[nr++] = (struct infini_dispatch){
+		executor->bounce->dispatches[nr++] = (struct infini_dispatch){
 			.op = notice->op,
 			.object = notice->id,
 		};
 	}
 	if (!nr)
-		nr = *nr_jobs = infini_executor_fill_locked(executor, jobs, room,
-							    cmd->payload_bytes, now, &wakeups);
+		nr = *nr_jobs = infini_executor_fill_locked(executor, room, cmd->payload_bytes, now,
+							    &wakeups);
 	if (nr || !list_empty(&executor->held))
 		goto out;
 	/* Granted, but every job ended without the executor. */
@@ -505,7 +503,8 @@ static int infini_exchange_copy_payload(struct infini_kjob *job, struct infini_d
 	struct infini_input __user *at = u64_to_user_ptr(payload + base + job->inputs_at);
 	u32 i;
 
-	if (copy_to_user(u64_to_user_ptr(payload + base), job->payload, job->payload_bytes))
+	if (job->payload_bytes &&
+	    copy_to_user(u64_to_user_ptr(payload + base), job->payload, job->payload_bytes))
 		return -EFAULT;
 	for (i = 0; i < job->nr_inputs; i++)
 		if (put_user(base + input[i].data, &at[i].data))
@@ -517,9 +516,11 @@ static int infini_exchange_copy_payload(struct infini_kjob *job, struct infini_d
 	return 0;
 }
 
-static int infini_exchange_copy(struct infini_executor *executor, struct infini_exchange *cmd,
-				struct infini_kjob **jobs, u32 nr_jobs, u32 nr)
+static int infini_exchange_copy(struct infini_executor *executor, struct infini_ucmd *ucmd,
+				u32 nr_jobs, u32 nr)
 {
+	struct infini_bounce *bounce = executor->bounce;
+	struct infini_exchange *cmd = ucmd->cmd;
 	u64 base = 0;
 	u32 i;
 	int err;
@@ -527,25 +528,25 @@ static int infini_exchange_copy(struct infini_executor *executor, struct infini_
 	/* A held job ends only under executor->lock or after the process is gone: it is stable. */
 	lockdep_assert_held(&executor->lock);
 	for (i = 0; i < nr_jobs; i++) {
-		err = infini_exchange_copy_payload(jobs[i], &executor->bounce[i], cmd->payload,
-						   base);
+		err = infini_exchange_copy_payload(bounce->jobs[i], &bounce->dispatches[i],
+						   cmd->payload, base);
 		if (err)
 			return err;
-		base += ALIGN(jobs[i]->payload_bytes, 8);
+		base += ALIGN(bounce->jobs[i]->payload_bytes, 8);
 	}
 	for (i = 0; i < nr; i++) {
 		err = infini_copy_array_back(cmd->dispatches, cmd->dispatches_stride,
-					     &executor->bounce[i], sizeof(executor->bounce[i]), i);
+					     &bounce->dispatches[i],
+					     sizeof(bounce->dispatches[i]), i);
 		if (err)
 			return err;
 	}
 	cmd->returned = nr;
-	return 0;
+	return infini_ucmd_respond(ucmd);
 }
 
 /* The caller never saw the jobs: take them back as if they had been preempted at once. */
-static void infini_exchange_undo(struct infini_executor *executor, struct infini_kjob **jobs,
-				 u32 nr_jobs)
+static void infini_exchange_undo(struct infini_executor *executor, u32 nr_jobs)
 {
 	struct infini_device *device = executor->vdev->device;
 	struct infini_wakeups wakeups = {};
@@ -556,7 +557,7 @@ static void infini_exchange_undo(struct infini_executor *executor, struct infini
 	spin_lock_irqsave(&device->lock, flags);
 	now = ktime_get_ns();
 	while (nr_jobs--) {
-		struct infini_kjob *job = jobs[nr_jobs];
+		struct infini_kjob *job = executor->bounce->jobs[nr_jobs];
 		struct infini_queue *queue = job->queue;
 
 		infini_executor_take_back_locked(executor, job, now);
@@ -598,9 +599,9 @@ static void infini_exchange_leave(struct infini_executor *executor)
 	spin_unlock_irqrestore(&device->lock, flags);
 }
 
-static int infini_exchange_wait(struct infini_executor *executor, struct infini_exchange *cmd)
+static int infini_exchange_wait(struct infini_executor *executor, struct infini_ucmd *ucmd)
 {
-	struct infini_kjob *jobs[INFINI_WINDOW_MAX];
+	struct infini_exchange *cmd = ucmd->cmd;
 	u32 nr = 0, nr_jobs = 0;
 	int err;
 
@@ -609,7 +610,7 @@ static int infini_exchange_wait(struct infini_executor *executor, struct infini_
 			return -ENODEV;
 		/* Who took the results in has filled the slots: without news there is nothing. */
 		if (infini_executor_has_news(executor))
-			nr = infini_exchange_take(executor, cmd, jobs, &nr_jobs);
+			nr = infini_exchange_take(executor, cmd, &nr_jobs);
 		if (nr || executor->nr_held)
 			break;
 		err = infini_wait_event(executor->wait, infini_executor_has_news(executor),
@@ -617,9 +618,11 @@ static int infini_exchange_wait(struct infini_executor *executor, struct infini_
 		if (err)
 			break;
 	}
-	err = infini_exchange_copy(executor, cmd, jobs, nr_jobs, nr);
-	if (err)
-		infini_exchange_undo(executor, jobs, nr_jobs);
+	err = infini_exchange_copy(executor, ucmd, nr_jobs, nr);
+	if (err) {
+		infini_exchange_undo(executor, nr_jobs);
+		cmd->returned = 0;
+	}
 	return err;
 }
 
@@ -654,14 +657,14 @@ static int infini_executor_exchange(struct infini_ucmd *ucmd)
 	cmd->returned = 0;
 	infini_vdev_charge_held(vdev, min(cmd->held_bytes, vdev->device->memory_bytes));
 	err = infini_exchange_results(executor, cmd);
-	if (!err && cmd->nr_dispatches) {
-		err = cmd->nr_results ? infini_ucmd_respond(ucmd) : 0;
-		if (!err)
-			err = infini_exchange_wait(executor, cmd);
-	}
+	if (!err && cmd->nr_dispatches)
+		err = infini_exchange_wait(executor, ucmd);
+	/* With what it has taken it has told already, while that could still be undone. */
+	if (err || !cmd->nr_dispatches)
+		err = infini_ucmd_respond(ucmd) ?: err;
 	infini_exchange_leave(executor);
 	mutex_unlock(&executor->lock);
-	return infini_ucmd_respond(ucmd) ?: err;
+	return err;
 }
 
 /* ---- attaching ---- */

@@ -423,7 +423,8 @@ struct infini_kjob {
  * @held_last: highest seqno ever handed to the executor in this stretch
  * @nr_held: jobs the executor holds
  * @dead: destroyed
- * @signals: eventfd signals not sent yet
+ * @signals: eventfd signals not sent yet; not 0: in somebody's struct infini_wakeups
+ * @wake_next: there; of whom @signals are
  * @charged_bytes: what its slots and payloads cost the vdev; @submit_lock
  * @values: of the last jobs, seqno n at n % INFINI_TIMELINE_RECORDS; the client's page is written,
  *	never believed
@@ -447,6 +448,7 @@ struct infini_queue {
 	u32 nr_held;
 	bool dead;
 	atomic_t signals;
+	struct infini_queue *wake_next;
 	u64 charged_bytes;
 	u64 values[INFINI_TIMELINE_RECORDS];
 	s16 statuses[INFINI_TIMELINE_RECORDS];
@@ -459,6 +461,13 @@ enum infini_executor_state {
 	INFINI_EXECUTOR_SERVING,
 	INFINI_EXECUTOR_REVOKED,	/* told to die; the slot is quarantined */
 	INFINI_EXECUTOR_GONE,
+};
+
+/* Results on their way in, then jobs and notices on their way out: too much for a stack. */
+struct infini_bounce {
+	struct infini_result results[INFINI_WINDOW_MAX];
+	struct infini_dispatch dispatches[INFINI_WINDOW_MAX];
+	struct infini_kjob *jobs[INFINI_WINDOW_MAX];
 };
 
 /**
@@ -478,7 +487,7 @@ enum infini_executor_state {
  * @ending: revocation is on its way; time does nothing to it any more
  * @told: notices handed out and not confirmed by the next EXCHANGE yet
  * @word: the yield word, in a page of its own
- * @bounce: dispatches on their way to the executor; @lock
+ * @bounce: what an EXCHANGE has in its hands; @lock
  * @end_reason: why it is going to end, or ""; device->lock
  */
 struct infini_executor {
@@ -505,14 +514,13 @@ struct infini_executor {
 	struct list_head told;
 	u64 *word;
 	struct work_struct revoke_work;
-	struct infini_dispatch *bounce;
+	struct infini_bounce *bounce;
 	char end_reason[INFINI_END_REASON_MAX];
 };
 
 /* Queues whose waiters are woken once the device lock is dropped; holds a reference each. */
 struct infini_wakeups {
-	unsigned int nr;
-	struct infini_queue *queues[INFINI_WINDOW_MAX];
+	struct infini_queue *first;
 };
 
 /* One ioctl on its way: the struct is copied in before and out after the handler. */

@@ -63,8 +63,12 @@ static void infini_job_publish_locked(struct infini_queue *queue)
 		};
 		infini_job_step_locked(job, INFINI_JOB_EV_RECYCLE);
 	}
-	/* A reader that sees the seqno sees the record and all that the job wrote. */
+	/*
+	 * Pairs with the acquire load of a client that has mapped the page: who sees the seqno sees the
+	 * record and all that the job wrote.
+	 */
 	smp_store_release(&timeline->completed, completed);
+	/* Pairs with infini_queue_reached(): likewise, for who waits in a call. */
 	smp_store_release(&queue->completed, completed);
 }
 
@@ -120,8 +124,9 @@ void infini_job_end_locked(struct infini_kjob *job, int status, u64 now,
 	}
 	trace_infini_job_complete(job, now);
 	infini_job_drop_objects(job);
-	infini_wakeups_add_locked(wakeups, queue);
 	infini_job_publish_locked(queue);
+	/* In this order: whoever wakes in our stead must wake to what is published. */
+	infini_wakeups_add_locked(wakeups, queue);
 	/* The reference taken when the queue got its first job in flight. */
 	if (queue->completed == queue->submitted)
 		refcount_dec(&queue->refs);
@@ -519,6 +524,7 @@ static struct infini_kjob *infini_queue_slot(struct infini_queue *queue, u32 ahe
 	if (ahead > queue->depth)
 		return NULL;
 	job = &queue->jobs[(queue->submitted + ahead) % queue->depth];
+	/* Pairs with infini_job_step_locked(): whoever freed the slot has done with it. */
 	return smp_load_acquire(&job->state) == INFINI_JOB_IDLE ? job : NULL;
 }
 
@@ -557,6 +563,7 @@ static int infini_queue_enqueue(struct infini_queue *queue, u32 nr)
 		infini_stream_submitted(&queue->client->streams, job->request_id, now);
 		trace_infini_job_submit(job, now);
 	}
+	/* Pairs with a client's acquire load: what it sees handed out counts as submitted here. */
 	smp_store_release(&queue->timeline->submitted, queue->submitted);
 	infini_queue_update_locked(queue, now);
 	infini_device_schedule_locked(device, now);
@@ -570,7 +577,7 @@ static int infini_queue_enqueue(struct infini_queue *queue, u32 nr)
 
 static int infini_submit_jobs(struct infini_queue *queue, struct infini_submit *cmd)
 {
-	struct infini_job job;
+	struct infini_job job __uninitialized;
 	u32 i, nr = 0;
 	int err = 0;
 
@@ -658,12 +665,10 @@ int infini_submit_ioctl(struct infini_ucmd *ucmd)
 	mutex_unlock(&queue->submit_lock);
 	if (err)
 		goto out;
-	err = infini_ucmd_respond(ucmd);
-	if (err || !(cmd->flags & INFINI_SUBMIT_F_WAIT))
-		goto out;
-	err = infini_submit_wait(queue, cmd);
-	if (!err)
-		err = infini_ucmd_respond(ucmd);
+	if (cmd->flags & INFINI_SUBMIT_F_WAIT)
+		err = infini_submit_wait(queue, cmd);
+	/* Whose waiting was cut short must know what he waited for. */
+	err = infini_ucmd_respond(ucmd) ?: err;
 out:
 	infini_queue_put(queue);
 	return err;

@@ -198,27 +198,31 @@ void infini_queue_cancel_waiting(struct infini_queue *queue, int status)
 
 bool infini_queue_reached(struct infini_queue *queue, u64 seqno)
 {
-	/* Pairs with the release in infini_job_end_locked(): what the job wrote is visible. */
+	/* Pairs with the release in infini_job_publish_locked(): what the job wrote is visible. */
 	return smp_load_acquire(&queue->completed) >= seqno;
 }
 
-/* Remember to wake whoever waits for @queue; once per queue, as often as its jobs end. */
+/*
+ * Remember to wake whoever waits for @queue; once per queue, as often as its jobs end. If somebody
+ * else has already remembered and not done it yet, he will: the count is fully ordered behind what
+ * was published.
+ */
 void infini_wakeups_add_locked(struct infini_wakeups *wakeups, struct infini_queue *queue)
 {
-	unsigned int i;
-
-	atomic_inc(&queue->signals);
-	for (i = 0; i < wakeups->nr; i++)
-		if (wakeups->queues[i] == queue)
-			return;
-	if (WARN_ON_ONCE(wakeups->nr == ARRAY_SIZE(wakeups->queues)))
+	lockdep_assert_held(&queue->client->vdev->device->lock);
+	if (atomic_fetch_inc(&queue->signals))
 		return;
 	refcount_inc(&queue->refs);
-	wakeups->queues[wakeups->nr++] = queue;
+	queue->wake_next = wakeups->first;
+	wakeups->first = queue;
 }
 
 static void infini_queue_signal(struct infini_queue *queue)
 {
+	/*
+	 * Fully ordered, as the count: from here on another may take @queue, and what he published
+	 * before he counted is seen by those woken below.
+	 */
 	int nr = atomic_xchg(&queue->signals, 0);
 
 	/* The client does not know of the queue that asks for memory. */
@@ -231,13 +235,13 @@ static void infini_queue_signal(struct infini_queue *queue)
 
 void infini_wakeups_run(struct infini_wakeups *wakeups)
 {
-	unsigned int i;
+	struct infini_queue *queue;
 
-	for (i = 0; i < wakeups->nr; i++) {
-		infini_queue_signal(wakeups->queues[i]);
-		infini_queue_put(wakeups->queues[i]);
+	while ((queue = wakeups->first)) {
+		wakeups->first = queue->wake_next;
+		infini_queue_signal(queue);
+		infini_queue_put(queue);
 	}
-	wakeups->nr = 0;
 }
 
 /**

@@ -206,14 +206,18 @@ static void wakeups(struct kunit *test)
 	KUNIT_ASSERT_FALSE(test, IS_ERR(a));
 	KUNIT_ASSERT_FALSE(test, IS_ERR(b));
 	a->handle = 1;
+	spin_lock_irq(&world->vdev->device->lock);
 	infini_wakeups_add_locked(&wakeups, a);
 	infini_wakeups_add_locked(&wakeups, b);
 	infini_wakeups_add_locked(&wakeups, a);
-	KUNIT_EXPECT_EQ(test, wakeups.nr, 2);
+	spin_unlock_irq(&world->vdev->device->lock);
+	KUNIT_EXPECT_PTR_EQ(test, wakeups.first, b);
+	KUNIT_EXPECT_PTR_EQ(test, b->wake_next, a);
+	KUNIT_EXPECT_PTR_EQ(test, a->wake_next, NULL);
 	KUNIT_EXPECT_EQ(test, refcount_read(&a->refs), 2);
 	KUNIT_EXPECT_EQ(test, atomic_read(&a->signals), 2);
 	infini_wakeups_run(&wakeups);
-	KUNIT_EXPECT_EQ(test, wakeups.nr, 0);
+	KUNIT_EXPECT_PTR_EQ(test, wakeups.first, NULL);
 	KUNIT_EXPECT_EQ(test, atomic_read(&a->signals), 0);
 	KUNIT_EXPECT_EQ(test, refcount_read(&a->refs), 1);
 	/* The queue without a handle is the module's own: its jobs are none of the client's. */
