@@ -41,7 +41,7 @@ static u64 answer_due(const struct infini_sched_vdev *v)
  */
 static bool slots_short(const struct infini_sched *s, u64 now_ns)
 {
-	u32 waiting = infini_sched_waiting(s), coming = slots_free(s) + s->nr_asked;
+	u32 waiting = s->nr_waiting, coming = slots_free(s) + s->nr_asked;
 	const struct infini_sched_vdev *v;
 
 	for (v = s->running; v && waiting <= coming; v = v->run_next)
@@ -302,6 +302,7 @@ static void vdev_enqueue(struct infini_sched *s, struct infini_sched_vdev *v, u6
 {
 	v->queued_ns = now_ns;
 	infini_level_enqueue(&tier_of(s, v)->level, &v->se);
+	s->nr_waiting++;
 	if (!v->limits.floor_ppm)
 		return;
 	infini_tree_insert(&s->floors, &v->floor_node, floor_due(v, now_ns), 0);
@@ -311,6 +312,7 @@ static void vdev_enqueue(struct infini_sched *s, struct infini_sched_vdev *v, u6
 static void vdev_dequeue(struct infini_sched *s, struct infini_sched_vdev *v)
 {
 	infini_level_dequeue(&tier_of(s, v)->level, &v->se);
+	s->nr_waiting--;
 	if (v->in_floors)
 		infini_tree_remove(&s->floors, &v->floor_node);
 	v->in_floors = false;
@@ -602,11 +604,11 @@ struct infini_sched_vdev *infini_sched_pick(struct infini_sched *s, u64 now_ns)
 	struct candidate next;
 
 	sched_sync(s, now_ns);
-	if (!slots_free(s))
+	if (!slots_free(s) || !s->nr_waiting)
 		return NULL;
 	next = next_up(s, now_ns);
 	v = next.v;
-	if (!v)
+	if (INFINI_CORE_WARN_ON(!v))
 		return NULL;
 
 	v->synced_lag = lag_carried(s, v, now_ns);
@@ -784,7 +786,7 @@ bool infini_sched_may_continue(struct infini_sched *s, struct infini_sched_vdev 
 	sched_sync(s, now_ns);
 	if (!v->running || v->throttled)
 		return false;
-	if (infini_sched_waiting(s) > slots_free(s)) {
+	if (s->nr_waiting > slots_free(s)) {
 		next = next_up(s, now_ns);
 		if (outranks(s, &next, v, now_ns) || (v->yield_asked && as_good(&next, v)))
 			return false;
@@ -923,7 +925,7 @@ u64 infini_sched_next_event(const struct infini_sched *s, u64 now_ns)
 	u64 at_ns = node ? (u64)node->key : INFINI_SCHED_NEVER;
 	const struct infini_sched_vdev *v;
 	bool full = slots_short(s, now_ns);
-	bool others = infini_sched_waiting(s) > slots_free(s) && s->nr_running > s->nr_asked;
+	bool others = s->nr_waiting > slots_free(s) && s->nr_running > s->nr_asked;
 
 	for (v = s->running; v; v = v->run_next) {
 		if (v->yield_asked) {
@@ -970,9 +972,5 @@ u64 infini_sched_throttled_ns(const struct infini_sched_vdev *v, u64 now_ns)
  */
 u32 infini_sched_waiting(const struct infini_sched *s)
 {
-	u32 i, nr = 0;
-
-	for (i = 0; i < INFINI_SCHED_CLASSES; i++)
-		nr += s->tiers[i].level.tree.nr;
-	return nr;
+	return s->nr_waiting;
 }

@@ -144,6 +144,7 @@ struct infini_sched_tier {
  * @floors: vdevs with a floor that wait for a slot
  * @throttled: vdevs with work that may not run yet
  * @slots: executors that run at once
+ * @nr_waiting: vdevs that may be picked and do not run
  * @nr_running: slots taken
  * @nr_asked: running vdevs that have been asked to yield
  * @synced_ns: up to when virtual times, occupancies and buckets are right
@@ -154,6 +155,7 @@ struct infini_sched {
 	struct infini_tree floors;
 	struct infini_tree throttled;
 	u32 slots;
+	u32 nr_waiting;
 	u32 nr_running;
 	u32 nr_asked;
 	u64 synced_ns;
