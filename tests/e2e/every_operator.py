@@ -52,6 +52,16 @@ def verdicts(backend, cases, environment, log):
     return {match[1]: match[2].strip() for match in map(VERDICT.match, text.splitlines()) if match}
 
 
+def failures(cases, found, plain, environment, log):
+    """Which of the cases did not pass, each told; and which of these are not the plain device's own failures, too."""
+    bad = [case for case in cases if found.get(case) != "OK"]
+    there = verdicts(plain, bad, environment, log) if bad else {}
+    for case in bad:
+        print(f"# {case}: {found.get(case, 'no verdict')}; on {plain} without Infini: "
+              f"{there.get(case, 'no verdict')}", flush=True)
+    return bad, [case for case in bad if there.get(case, "OK") == "OK"]
+
+
 def count(known):
     return sum(sum(cases.values()) for cases in known.values())
 
@@ -81,12 +91,7 @@ def check(out, name, plain, only=None):
              if any(all_of.values()) and (not only or operator in only)}
     cases = [f"{operator}({case})" for operator, case in cases.items()]
     found = verdicts("INFINI0", cases, tenant, os.path.join(out, f"every-operator-{name}.log"))
-    bad = [case for case in cases if found.get(case) != "OK"]
-    there = verdicts(plain, bad, dict(os.environ), os.path.join(out, f"every-operator-{plain}.log")) if bad else {}
-    ours = [case for case in bad if there.get(case) == "OK" or case not in there]
-    for case in bad:
-        print(f"# {case}: {found.get(case, 'no verdict')}; on {plain} without Infini: "
-              f"{there.get(case, 'no verdict')}", flush=True)
+    bad, ours = failures(cases, found, plain, dict(os.environ), os.path.join(out, f"every-operator-{plain}.log"))
     guest.check(not ours, f"{len(ours)} operators fail on the vdev alone, the first {ours[:1]}")
     print(f"# {len(cases) - len(bad)} of {len(cases)} operators pass, one case of each, in "
           f"{time.monotonic() - begin:.0f} s; the vdev claims {sum(any(c.values()) for c in vdev.values())} operators "
