@@ -14,6 +14,11 @@
 #include <linux/module.h>
 #include <linux/netlink.h>
 
+/* Where the compiler would clear what is written anyway. */
+#ifndef __uninitialized
+#define __uninitialized
+#endif
+
 #ifndef INFINI_HAVE_VM_FLAGS_SET
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {

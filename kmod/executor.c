@@ -324,8 +324,8 @@ static u32 infini_executor_fill_locked(struct infini_executor *executor, u32 roo
 	struct infini_bounce *bounce = executor->bounce;
 	struct infini_vdev *vdev = executor->vdev;
 	struct infini_sched_queue *picked;
+	u32 nr = 0, ended = 0;
 	u64 used = 0;
-	u32 nr = 0;
 
 	/*
 	 * A slice that should end gets no more work, so that the window can run dry; and what was
@@ -337,7 +337,9 @@ static u32 infini_executor_fill_locked(struct infini_executor *executor, u32 roo
 	     !infini_sched_may_continue(&vdev->device->sched, &vdev->sched, now)))
 		return 0;
 	room = min(room, executor->window);
-	while (executor->granted && nr < room && executor->nr_held < executor->window) {
+	/* Who has lost memory may have a million jobs to lose: so many at a time, under the lock. */
+	while (executor->granted && nr < room && executor->nr_held < executor->window &&
+	       ended < INFINI_WINDOW_MAX) {
 		struct infini_queue *queue;
 		struct infini_kjob *job;
 
@@ -352,6 +354,7 @@ static u32 infini_executor_fill_locked(struct infini_executor *executor, u32 roo
 			infini_job_step_locked(job, INFINI_JOB_EV_CANCEL);
 			infini_job_end_locked(job, -EOWNERDEAD, now, wakeups);
 			infini_queue_update_locked(queue, now);
+			ended++;
 			continue;
 		}
 		used += ALIGN(job->payload_bytes, 8);

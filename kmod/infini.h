@@ -518,7 +518,10 @@ struct infini_executor {
 	char end_reason[INFINI_END_REASON_MAX];
 };
 
-/* Queues whose waiters are woken once the device lock is dropped; holds a reference each. */
+/*
+ * Queues whose waiters are woken once the device lock is dropped; holds a reference each. A queue is in
+ * one such list at a time, and whoever finds it in another's has device->lock alone.
+ */
 struct infini_wakeups {
 	struct infini_queue *first;
 };

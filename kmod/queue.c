@@ -145,7 +145,7 @@ void infini_queue_destroy(struct infini_queue *queue, int status)
 	mutex_unlock(&client->lock);
 
 	spin_lock_irqsave(&device->lock, flags);
-	queue->dead = true;
+	WRITE_ONCE(queue->dead, true);
 	executor = client->vdev->executor;
 	for (seqno = queue->completed + 1; executor && seqno <= queue->submitted; seqno++) {
 		struct infini_kjob *job = &queue->jobs[seqno % queue->depth];
@@ -205,7 +205,7 @@ bool infini_queue_reached(struct infini_queue *queue, u64 seqno)
 /*
  * Remember to wake whoever waits for @queue; once per queue, as often as its jobs end. If somebody
  * else has already remembered and not done it yet, he will: the count is fully ordered behind what
- * was published.
+ * was published. The caller then has no reference from here, see infini_wakeups_put().
  */
 void infini_wakeups_add_locked(struct infini_wakeups *wakeups, struct infini_queue *queue)
 {
@@ -233,6 +233,23 @@ static void infini_queue_signal(struct infini_queue *queue)
 	wake_up_interruptible_all(&queue->client->wait);
 }
 
+/*
+ * Others may have ended jobs of @queue and left it to us to wake its waiters: those hold device->lock,
+ * and no reference. One of them that is not through holds up who marks the queue dead and then gives up
+ * the handle's reference; a queue that is dead already is kept until the lock was free.
+ */
+static void infini_wakeups_put(struct infini_queue *queue)
+{
+	struct infini_device *device = queue->client->vdev->device;
+	unsigned long flags;
+
+	if (READ_ONCE(queue->dead)) {
+		spin_lock_irqsave(&device->lock, flags);
+		spin_unlock_irqrestore(&device->lock, flags);
+	}
+	infini_queue_put(queue);
+}
+
 void infini_wakeups_run(struct infini_wakeups *wakeups)
 {
 	struct infini_queue *queue;
@@ -240,7 +257,7 @@ void infini_wakeups_run(struct infini_wakeups *wakeups)
 	while ((queue = wakeups->first)) {
 		wakeups->first = queue->wake_next;
 		infini_queue_signal(queue);
-		infini_queue_put(queue);
+		infini_wakeups_put(queue);
 	}
 }
 

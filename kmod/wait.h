@@ -25,8 +25,7 @@ static inline bool infini_wait_sleep(s64 deadline_ns)
  * @condition: evaluated after each wake-up
  * @deadline_ns: CLOCK_MONOTONIC; 0 does not wait, INFINI_FOREVER has no end
  *
- * Who is woken is off the list: unlike wait_event(), this does not go back to it to see that
- * @condition holds.
+ * Who is woken is off the list, and looks at @condition before going back to it.
  *
  * Return: 0 when @condition holds, -ETIMEDOUT, or -ERESTARTSYS after a signal.
  */

@@ -316,7 +316,8 @@ struct infini_vdev_stats {
  * struct infini_queue_create - an ordered stream of jobs
  * @size: sizeof(struct infini_queue_create)
  * @flags: INFINI_QUEUE_F_*
- * @depth: jobs in flight, 1..max_queue_depth; they are preallocated and charged now
+ * @depth: jobs in flight, 1..max_queue_depth; they are preallocated and charged now, the room for
+ *	bindings and payloads with the first job that needs it
  * @weight: 1..10000, against the other queues of the vdev; 0 means 100
  * @eventfd: with INFINI_QUEUE_F_EVENTFD, else 0
  * @handle: out
@@ -549,7 +550,7 @@ struct infini_job {
  * @nr_jobs: 1..max_batch
  * @jobs: pointer to struct infini_job[]
  * @jobs_stride: bytes between elements
- * @accepted: out: how many were queued, in order; written before the call sleeps
+ * @accepted: out: how many were queued, in order; written also when waiting for them failed
  * @deadline_ns: with INFINI_SUBMIT_F_WAIT
  * @last_seqno: out: of the last job accepted; seqnos of a queue count from 1 without gaps
  * @status: out, with INFINI_SUBMIT_F_WAIT: 0, or the first -errno among the accepted jobs
@@ -852,7 +853,7 @@ struct infini_result {
  * @payload_bytes: its size, at least what ATTACH said
  * @deadline_ns: how long to wait for a job while the executor holds none
  * @held_bytes: memory the worker holds for the vdev beside its buffers, charged to the vdev
- * @accepted: out: results taken; written before the call sleeps
+ * @accepted: out: results taken; written also when waiting for jobs failed
  * @returned: out: dispatches handed out; a short count, also 0, after a signal or the deadline
  *
  * While the executor still holds jobs the call does not sleep. Results that are late (their job
