@@ -118,7 +118,8 @@ static int infini_build_place(struct infini_build *build, const struct ggml_tens
 	if (offset > area->bytes || bytes > area->bytes - offset)
 		return infini_build_fail(build, tensor, "reaches out of its buffer");
 	if (infini_build_bind(build, area, &out->binding))
-		return infini_build_fail(build, tensor, "is in one buffer more than a job takes");
+		return infini_build_fail(build, tensor, "is in one buffer more than a job takes: use "
+						 "--load-mode none, or a model in fewer files");
 	out->offset = offset;
 	return 0;
 }

@@ -129,7 +129,7 @@ struct infini_link {
 	int broken;			/* first error that lost data, until all users are gone */
 	unsigned int users;		/* areas and streams */
 	struct infini_area *imports;	/* areas that are files */
-	bool imports_tried, imports_work;
+	bool imports_tried, imports_work;	/* of this opening */
 	uint64_t streams;		/* created so far, for request ids */
 
 	struct infini_query query;
@@ -171,6 +171,7 @@ struct infini_mapping {
 	unsigned long inode;
 	uint64_t device;
 	bool is_shared;
+	bool is_writable;
 	char *path;
 };
 
@@ -265,6 +266,7 @@ struct infini_area *infini_area_of(const struct ggml_tensor *tensor);
 /* mapping.c */
 int infini_mapping_find(const void *addr, size_t bytes, struct infini_mapping *found);
 bool infini_mapping_same_file(const struct infini_mapping *a, const struct infini_mapping *b);
+int infini_mapping_writable(const void *addr, size_t bytes);
 int infini_mapping_open(const struct infini_mapping *map);
 
 /* import.c */

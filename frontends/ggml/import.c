@@ -10,6 +10,7 @@
  * llama.cpp cannot go on without such a buffer once a device has offered them, and the offer is
  * made before anybody knows the file. So what is not a file that the module takes is copied to one
  * in memory, tensor by tensor as they get their places: a mapping has other buffers' tensors too.
+ * What the program may still write to is not copied, as what it writes later would not arrive.
  */
 #include "frontend.h"
 
@@ -39,12 +40,14 @@ static const char *infini_import_reason(int err)
 }
 
 /*
- * An area that has the first @need bytes of the mapping already. For as long as it has the file, no
- * other has its inode number.
+ * An area that has the mapping up to the end of the @bytes at @addr already. Its buffers want their
+ * memory to stay mapped, so what is at the same addresses is the same mapping.
  */
 static struct infini_area *infini_import_known(struct infini_link *link,
-					       const struct infini_mapping *map, uint64_t need)
+					       const struct infini_mapping *map, const void *addr,
+					       size_t bytes)
 {
+	uint64_t need = (unsigned long)addr - map->start + bytes;
 	struct infini_area *area;
 
 	pthread_mutex_lock(&link->lock);
@@ -56,6 +59,9 @@ static struct infini_area *infini_import_known(struct infini_link *link,
 		    map->start - of->start + need <= area->bytes)
 			break;
 	}
+	/* A copy that was made for what is only read in the mapping. */
+	if (area && area->copy >= 0 && infini_mapping_writable(addr, bytes))
+		area = NULL;
 	if (area)
 		area->users++;
 	pthread_mutex_unlock(&link->lock);
@@ -115,7 +121,7 @@ static int infini_import_memory(struct infini_area *area)
 }
 
 /* What a copy needs: whether there is /proc, and no sandbox that is in the way. */
-static bool infini_import_works_locked(struct infini_link *link)
+static int infini_import_try_locked(struct infini_link *link)
 {
 	struct infini_buffer_create create = {
 		.type = INFINI_BUFFER_FILE,
@@ -123,6 +129,9 @@ static bool infini_import_works_locked(struct infini_link *link)
 	};
 	int copy, err;
 
+	if (!(link->query.features & INFINI_FEAT_FILE_BUFFER) ||
+	    !(link->kinds[0].flags & INFINI_MEMORY_F_FILE))
+		return -EOPNOTSUPP;
 	create.fd = infini_import_memfd(create.bytes, &copy);
 	err = create.fd < 0 ? create.fd : infini_buffer_create(link->fd, &create);
 	infini_trace_add(INFINI_TRACE_SYSCALLS, 2);
@@ -132,30 +141,86 @@ static bool infini_import_works_locked(struct infini_link *link)
 		close(create.fd);
 	if (copy >= 0)
 		close(copy);
-	return !err;
+	return err;
 }
 
-/* Whether programs on this device read files in place, and one of ours: tried once. */
+/* Anything else that fails, as for want of memory, may succeed the next time. */
+static bool infini_import_is_answer(int err)
+{
+	return !err || err == -EOPNOTSUPP || err == -EACCES || err == -EPERM || err == -EINVAL;
+}
+
+/* Whether programs on this device read files in place, and one of ours. */
 bool infini_import_offered(struct infini_link *link)
 {
+	bool offered;
+	int err;
+
 	pthread_mutex_lock(&link->lock);
 	if (!link->imports_tried && !infini_link_open_locked(link)) {
-		link->imports_tried = true;
-		link->imports_work = (link->query.features & INFINI_FEAT_FILE_BUFFER) &&
-				     (link->kinds[0].flags & INFINI_MEMORY_F_FILE) &&
-				     infini_import_works_locked(link);
+		err = infini_import_try_locked(link);
+		link->imports_tried = infini_import_is_answer(err);
+		link->imports_work = !err;
 	}
+	offered = link->imports_work;
 	pthread_mutex_unlock(&link->lock);
-	return link->imports_work;
+	return offered;
 }
 
-/* NULL only when there is no memory, or no device; says so itself. */
-static struct infini_area *infini_import_new(struct infini_link *link,
-					     const struct infini_mapping *map, uint64_t need)
+/*
+ * Each area is a binding of the graphs that use it. A quarter of what a job takes is kept for all
+ * that is no weights: past that the program had better not load the model at all.
+ */
+static bool infini_import_room(struct infini_link *link)
 {
-	struct infini_area *area = infini_area_new(link, 0, map->bytes);
+	unsigned int nr = 0, most = link->query.max_bindings;
+	struct infini_area *area;
+
+	if (most > INFINI_LINK_BINDINGS)
+		most = INFINI_LINK_BINDINGS;
+	pthread_mutex_lock(&link->lock);
+	for (area = link->imports; area; area = area->next)
+		nr++;
+	pthread_mutex_unlock(&link->lock);
+	if (nr < most - most / 4)
+		return true;
+	infini_say("vdev \"%s\": weights are in more than %u files, and a job takes %u buffers: "
+		   "use --load-mode none, or a model in fewer files", infini_link_name(link),
+		   nr, most);
+	return false;
+}
+
+/* Whether what is at @addr can be copied: it stays as it is. Says itself why not. */
+static bool infini_import_copyable(struct infini_link *link, const void *addr, size_t bytes,
+				   int why)
+{
+	int writable = infini_mapping_writable(addr, bytes);
+
+	if (!writable)
+		return true;
+	if (writable < 0)
+		infini_say("vdev \"%s\": cannot tell whether memory is only read: %s",
+			   infini_link_name(link), strerror(-writable));
+	else
+		infini_say("vdev \"%s\": %zu bytes at %p are no buffer: %s, and the program may "
+			   "still write to them, which a copy would miss; mprotect them to "
+			   "PROT_READ first, or upload tensors (llama.cpp: --load-mode none)",
+			   infini_link_name(link), bytes, addr, infini_import_reason(why));
+	return false;
+}
+
+/* For the @bytes at @addr. Says itself what is wrong. */
+static struct infini_area *infini_import_new(struct infini_link *link,
+					     const struct infini_mapping *map, const void *addr,
+					     size_t bytes)
+{
+	uint64_t need = (unsigned long)addr - map->start + bytes;
+	struct infini_area *area;
 	int err, why;
 
+	if (!infini_import_room(link))
+		return NULL;
+	area = infini_area_new(link, 0, map->bytes);
 	if (!area)
 		return NULL;
 	area->base = (uint8_t *)map->start;
@@ -166,6 +231,10 @@ static struct infini_area *infini_import_new(struct infini_link *link,
 	if (!why) {
 		infini_trace_add(INFINI_TRACE_MAPPED_BYTES, area->bytes);
 		return area;
+	}
+	if (!infini_import_copyable(link, addr, bytes, why)) {
+		infini_area_delete(area);
+		return NULL;
 	}
 	err = infini_import_memory(area);
 	if (!err) {
@@ -197,19 +266,31 @@ struct infini_area *infini_import(struct infini_link *link, void *addr, size_t b
 {
 	struct infini_mapping map;
 	struct infini_area *area;
-	uint64_t need;
 	int err = infini_mapping_find(addr, bytes, &map);
 
 	if (!err && !map.inode)
 		free(map.path);
 	if (err || !map.inode)
 		infini_import_range(addr, bytes, &map);
-	need = (unsigned long)addr - map.start + bytes;
-	area = infini_import_known(link, &map, need);
+	area = infini_import_known(link, &map, addr, bytes);
 	if (!area)
-		area = infini_import_new(link, &map, need);
+		area = infini_import_new(link, &map, addr, bytes);
 	free(map.path);
 	return area;
+}
+
+/* llama.cpp does not look at the status of a tensor's place: no graph may run without the data. */
+static enum ggml_status infini_import_lost(struct infini_link *link,
+					   const struct ggml_tensor *tensor, int err)
+{
+	char what[GGML_MAX_NAME + 32];
+
+	snprintf(what, sizeof(what), "copying tensor \"%s\"", tensor->name);
+	pthread_mutex_lock(&link->lock);
+	/* The file in memory is full when the machine is: no limit of the vdev's. */
+	infini_submit_break_locked(link, err == -ENOSPC ? -ENOMEM : err, what);
+	pthread_mutex_unlock(&link->lock);
+	return GGML_STATUS_ALLOC_FAILED;
 }
 
 /* ggml gives @tensor its place. Where the file itself is read there is nothing to do. */
@@ -225,13 +306,10 @@ enum ggml_status infini_import_place(const struct infini_area *area,
 	while (done < bytes) {
 		n = pwrite(area->copy, (const uint8_t *)tensor->data + done, bytes - done,
 			   at + (off_t)done);
-		if (n <= 0 && errno == EINTR)
+		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) {
-			infini_say("cannot copy tensor \"%s\" of %zu bytes: %s", tensor->name,
-				   bytes, strerror(errno));
-			return GGML_STATUS_ALLOC_FAILED;
-		}
+		if (n <= 0)
+			return infini_import_lost(area->link, tensor, n ? -errno : -EIO);
 		done += (size_t)n;
 	}
 	infini_trace_add(INFINI_TRACE_COPIED_BYTES, bytes);

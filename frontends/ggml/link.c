@@ -57,6 +57,8 @@ const char *infini_link_reason(int err)
 		return "over the vdev's memory limit or a count limit";
 	case ENODATA:
 		return "a file behind a buffer was truncated or cannot be read";
+	case EFAULT:
+		return "the program's memory cannot be read: a file there was cut short, or failed";
 	case EINVAL:
 		return "the executor refused it as malformed; see the log of infinid";
 	case EOPNOTSUPP:
@@ -287,6 +289,8 @@ void infini_link_close_locked(struct infini_link *link)
 		close(link->fd);
 		link->fd = -1;
 	}
+	link->imports_tried = false;
+	link->imports_work = false;
 	link->broken = 0;
 }
 

@@ -5,8 +5,9 @@
  *
  * /proc/self/maps gives a path, and what is there now need not be what was mapped. A device and
  * inode number from there cannot be compared with fstat()'s either, since overlayfs and btrfs tell
- * other ones. So the file is mapped too, and the two mappings are compared: while they stand, no
- * inode number is another file's.
+ * other ones. So the file is mapped too, and the two mappings are compared: while both stand, an
+ * inode number is one file's, except on btrfs, where each subvolume numbers its own, and overlayfs
+ * without xino, where each layer does. So some of the contents are compared too.
  */
 #include "frontend.h"
 
@@ -16,7 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define INFINI_MAPPING_SAMPLES		8
+#define INFINI_MAPPING_SAMPLE_BYTES	4096	/* a pipe takes them at once */
 
 /* A line of /proc/self/maps. */
 static bool infini_mapping_parse(char *line, struct infini_mapping *map)
@@ -32,6 +37,7 @@ static bool infini_mapping_parse(char *line, struct infini_mapping *map)
 	line[strcspn(line, "\n")] = '\0';
 	map->bytes = end - map->start;
 	map->device = (uint64_t)major << 32 | minor;
+	map->is_writable = access[1] == 'w';
 	map->is_shared = access[3] == 's';
 	map->path = line + path;
 	return true;
@@ -101,7 +107,74 @@ int infini_mapping_find(const void *addr, size_t bytes, struct infini_mapping *f
 	return err;
 }
 
-/* Whether the file of @fd is the one that is mapped. */
+/* 1 when some of the @bytes at @addr can be written to now, 0 when none can. */
+int infini_mapping_writable(const void *addr, size_t bytes)
+{
+	unsigned long at = (unsigned long)addr;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	struct infini_mapping map;
+	char *line = NULL;
+	int writable = 0;
+	size_t room = 0;
+
+	if (!maps)
+		return -errno;
+	while (!writable && getline(&line, &room, maps) > 0)
+		writable = infini_mapping_parse(line, &map) && map.is_writable &&
+			   map.start < at + bytes && at < map.start + map.bytes;
+	free(line);
+	fclose(maps);
+	return writable;
+}
+
+/* Through a pipe, where what cannot be read is an error and no signal. */
+static bool infini_mapping_read(const void *at, void *data, size_t bytes)
+{
+	ssize_t n = (ssize_t)bytes;
+	int pipes[2];
+	bool done;
+
+	if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0)
+		return false;
+	done = write(pipes[1], at, bytes) == n && read(pipes[0], data, bytes) == n;
+	close(pipes[0]);
+	close(pipes[1]);
+	return done;
+}
+
+static bool infini_mapping_sample(const struct infini_mapping *map, int fd, uint64_t offset)
+{
+	uint8_t is[INFINI_MAPPING_SAMPLE_BYTES], was[INFINI_MAPPING_SAMPLE_BYTES];
+	ssize_t n = pread(fd, is, sizeof(is), (off_t)(map->offset + offset));
+
+	return n > 0 && infini_mapping_read((const uint8_t *)map->start + offset, was, (size_t)n) &&
+	       !memcmp(is, was, (size_t)n);
+}
+
+/* Samples of the file of @fd are what is mapped: the first, the last, and some between. */
+static bool infini_mapping_has(const struct infini_mapping *map, int fd)
+{
+	uint64_t bytes = map->bytes, last;
+	struct stat stat;
+	unsigned int i;
+
+	if (fstat(fd, &stat) < 0)
+		return false;
+	/* Not in what is mapped: nothing of it can be used, which the caller finds. */
+	if ((uint64_t)stat.st_size <= map->offset)
+		return true;
+	if (bytes > (uint64_t)stat.st_size - map->offset)
+		bytes = (uint64_t)stat.st_size - map->offset;
+	last = (bytes - 1) / INFINI_MAPPING_SAMPLE_BYTES;
+	for (i = 0; i < INFINI_MAPPING_SAMPLES; i++) {
+		if (!infini_mapping_sample(map, fd, last * i / (INFINI_MAPPING_SAMPLES - 1) *
+						    INFINI_MAPPING_SAMPLE_BYTES))
+			return false;
+	}
+	return true;
+}
+
+/* Whether the file of @fd has the number of the one that is mapped. */
 static bool infini_mapping_is_of(const struct infini_mapping *map, int fd)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -134,7 +207,7 @@ int infini_mapping_open(const struct infini_mapping *map)
 	fd = open(map->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	if (infini_mapping_is_of(map, fd))
+	if (infini_mapping_is_of(map, fd) && infini_mapping_has(map, fd))
 		return fd;
 	close(fd);
 	return -ENOENT;

@@ -194,7 +194,7 @@ static int fake_file_open(const struct infini_buffer_create *create, struct infi
 		infini_fake.take_files--;
 	} else if (infini_fake.refuse_files) {
 		infini_fake.refuse_files--;
-		return -EOPNOTSUPP;
+		return infini_fake.refuse_err ? infini_fake.refuse_err : -EOPNOTSUPP;
 	}
 	if (!S_ISREG(stat.st_mode) || create->file_offset % FAKE_PAGE ||
 	    create->file_offset + create->bytes > (uint64_t)stat.st_size)

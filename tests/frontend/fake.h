@@ -22,6 +22,7 @@ struct infini_fake_settings {
 	bool files;			/* kind 0 takes FILE buffers */
 	uint32_t take_files;		/* so many whatever comes then */
 	uint32_t refuse_files;		/* so many then are of file systems that it does not take */
+	int refuse_err;			/* or fail with this */
 	bool offline;			/* no executor can be had */
 	const char *backend;		/* what the vdev's device is driven by */
 	int open_err;			/* infini_client_open() fails with this */

@@ -29,6 +29,37 @@ ggml_backend_reg_t ggml_backend_init(void);
 		} \
 	} while (0)
 
+/* What is said on stderr from here to said_end(). */
+static int said_pipes[2], said_stderr;
+
+static void said_begin(void)
+{
+	said_stderr = dup(STDERR_FILENO);
+	CHECK(!pipe(said_pipes));
+	dup2(said_pipes[1], STDERR_FILENO);
+	close(said_pipes[1]);
+}
+
+static void said_end(char *said, size_t bytes)
+{
+	ssize_t n;
+
+	dup2(said_stderr, STDERR_FILENO);
+	close(said_stderr);
+	n = read(said_pipes[0], said, bytes - 1);
+	close(said_pipes[0]);
+	said[n > 0 ? n : 0] = '\0';
+}
+
+static void check_said(const char *what)
+{
+	char said[1024];
+
+	said_end(said, sizeof(said));
+	fputs(said, stderr);
+	CHECK(strstr(said, what));
+}
+
 static ggml_backend_dev_t open_device(void)
 {
 	ggml_backend_reg_t reg = ggml_backend_init();
@@ -441,12 +472,16 @@ static void test_failing_graphs(void)
 
 static void test_graph_in_too_many_buffers(void)
 {
+	enum ggml_status status;
 	struct scaling s;
 	float y;
 
 	infini_fake.max_bindings = 1;
 	scaling_open(&s, 64, 3.0f);
-	CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_FAILED);
+	said_begin();
+	status = scaling_run(&s, 2.0f, &y);
+	check_said("--load-mode none");
+	CHECK(status == GGML_STATUS_FAILED);
 	scaling_close(&s);
 }
 
@@ -693,28 +728,98 @@ static uint8_t *mapped_from_two_files(void)
 	return at;
 }
 
-static uint8_t *not_mapped(void)
+static uint8_t *mapped_for_writing(int flags)
 {
-	pattern(weights, sizeof(weights), 18);
-	return memcpy(aligned_alloc(PAGE, 6 * PAGE), weights, sizeof(weights));
+	int fd = weights_file();
+	uint8_t *at = weights_mapping(fd, PROT_READ | PROT_WRITE, flags);
+
+	close(fd);
+	return at;
 }
+
+static uint8_t *mapped_shared_for_writing(void)
+{
+	return mapped_for_writing(MAP_SHARED);
+}
+
+static uint8_t *mapped_privately_for_writing(void)
+{
+	return mapped_for_writing(MAP_PRIVATE);
+}
+
+/* Memory of no file, with a page more than there are weights, of which some cannot be written. */
+static uint8_t *memory(int first, int nr)
+{
+	uint8_t *at = mmap(NULL, 7 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+
+	CHECK(at != MAP_FAILED);
+	pattern(weights, sizeof(weights), 18);
+	memcpy(at, weights, sizeof(weights));
+	CHECK(!mprotect(at + first * PAGE, (size_t)nr * PAGE, PROT_READ));
+	return at;
+}
+
+static uint8_t *memory_for_reading(void)
+{
+	return memory(0, 6);
+}
+
+static uint8_t *memory_in_pieces(void)
+{
+	uint8_t *at = memory(0, 6);
+
+	CHECK(!madvise(at + 2 * PAGE, PAGE, MADV_RANDOM));
+	return at;
+}
+
+static uint8_t *memory_for_writing(void)
+{
+	return memory(6, 1);
+}
+
+static uint8_t *memory_of_which_some_is_for_writing(void)
+{
+	return memory(0, 3);
+}
+
+enum outcome { IN_PLACE, COPIED, REFUSED };
 
 static const struct {
 	const char *name;
 	uint8_t *(*map)(void);
-	bool in_place;
+	enum outcome outcome;
 	uint32_t refused;
 } mappings[] = {
-	{ "a file", mapped_for_reading, true, 0 },
-	{ "in pieces", mapped_in_pieces, true, 0 },
-	{ "of a file system that is refused", mapped_for_reading, false, 1 },
-	{ "of a deleted file", mapped_and_deleted, false, 0 },
-	{ "of a replaced file", mapped_and_replaced, false, 0 },
-	{ "of a file that is now a pipe", mapped_and_now_a_pipe, false, 0 },
-	{ "changed privately", mapped_and_changed_privately, false, 0 },
-	{ "of two files", mapped_from_two_files, false, 0 },
-	{ "of no file", not_mapped, false, 0 },
+	{ "a file", mapped_for_reading, IN_PLACE, 0 },
+	{ "in pieces", mapped_in_pieces, IN_PLACE, 0 },
+	{ "of a file for writing", mapped_shared_for_writing, IN_PLACE, 0 },
+	{ "of a file system that is refused", mapped_for_reading, COPIED, 1 },
+	{ "of a deleted file", mapped_and_deleted, COPIED, 0 },
+	{ "of a replaced file", mapped_and_replaced, COPIED, 0 },
+	{ "of a file that is now a pipe", mapped_and_now_a_pipe, COPIED, 0 },
+	{ "changed privately", mapped_and_changed_privately, COPIED, 0 },
+	{ "of two files", mapped_from_two_files, COPIED, 0 },
+	{ "of no file", memory_for_reading, COPIED, 0 },
+	{ "of no file, in pieces", memory_in_pieces, COPIED, 0 },
+	{ "of a refused file for writing", mapped_shared_for_writing, REFUSED, 1 },
+	{ "of a private file for writing", mapped_privately_for_writing, REFUSED, 0 },
+	{ "of no file, for writing", memory_for_writing, REFUSED, 0 },
+	{ "of no file, some for writing", memory_of_which_some_is_for_writing, REFUSED, 0 },
 };
+
+/* Of a file of its own. */
+static ggml_backend_buffer_t file_buffer(ggml_backend_dev_t dev)
+{
+	ggml_backend_buffer_t buffer;
+	uint8_t *at;
+
+	strcpy(strrchr(weights_path, '-'), "-XXXXXX");
+	at = mapped_for_reading();
+	buffer = ggml_backend_dev_buffer_from_host_ptr(dev, at, WEIGHTS_BYTES, WEIGHTS_BYTES);
+	unlink(weights_path);
+	return buffer;
+}
 
 static struct ggml_tensor *weights_tensor(struct ggml_context *ctx, ggml_backend_buffer_t buffer,
 					  const uint8_t *at, size_t first, size_t bytes)
@@ -726,18 +831,16 @@ static struct ggml_tensor *weights_tensor(struct ggml_context *ctx, ggml_backend
 }
 
 /* Two tensors of a range that begins and ends within pages, as llama.cpp hands it over. */
-static void weights_round_trip(ggml_backend_dev_t dev, uint8_t *at)
+static void weights_round_trip(ggml_backend_buffer_t buffer, const uint8_t *at)
 {
 	static const struct { size_t first, bytes; } parts[] = {
 		{ 96, 3 * PAGE }, { 4 * PAGE + 32, WEIGHTS_BYTES - 4 * PAGE - 32 },
 	};
 	struct ggml_context *ctx = new_context();
 	uint8_t got[WEIGHTS_BYTES];
-	ggml_backend_buffer_t buffer;
 	struct ggml_tensor *t;
 	size_t i;
 
-	buffer = ggml_backend_dev_buffer_from_host_ptr(dev, at + 96, WEIGHTS_BYTES - 96, 3 * PAGE);
 	CHECK(buffer && !ggml_backend_buffer_is_host(buffer));
 	for (i = 0; i < 2; i++) {
 		t = weights_tensor(ctx, buffer, at, parts[i].first, parts[i].bytes);
@@ -760,6 +863,8 @@ static bool offers_mapping(ggml_backend_dev_t dev)
 static void check_mapping(size_t i)
 {
 	ggml_backend_dev_t dev = open_device();
+	enum outcome outcome = mappings[i].outcome;
+	ggml_backend_buffer_t buffer;
 	uint64_t charged;
 	uint8_t *at;
 
@@ -767,10 +872,16 @@ static void check_mapping(size_t i)
 	at = mappings[i].map();
 	charged = infini_fake_counts.bytes;
 	infini_fake.refuse_files = mappings[i].refused;
-	weights_round_trip(dev, at);
+	said_begin();
+	buffer = ggml_backend_dev_buffer_from_host_ptr(dev, at + 96, WEIGHTS_BYTES - 96, 3 * PAGE);
+	check_said(outcome == REFUSED ? "may still write" : outcome == COPIED ? "are copied" : "");
 	unlink(weights_path);
-	CHECK(!infini_trace_read(INFINI_TRACE_COPIED_BYTES) == mappings[i].in_place);
-	CHECK(!!infini_trace_read(INFINI_TRACE_MAPPED_BYTES) == mappings[i].in_place);
+	if (outcome == REFUSED)
+		CHECK(!buffer);
+	else
+		weights_round_trip(buffer, at);
+	CHECK(!!infini_trace_read(INFINI_TRACE_COPIED_BYTES) == (outcome == COPIED));
+	CHECK(!!infini_trace_read(INFINI_TRACE_MAPPED_BYTES) == (outcome == IN_PLACE));
 	/* All that is charged is what the frontend itself needs. */
 	CHECK(infini_fake_counts.bytes - charged <= infini_stage_bytes(4ULL << 30));
 	CHECK(!infini_fake_counts.file_bytes);
@@ -794,6 +905,24 @@ static void test_mapped_weights(void)
 			fprintf(stderr, "weights %s: see above\n", mappings[i].name);
 		CHECK(!status);
 	}
+}
+
+/* A copy of what is only read is none of what lies next to it. */
+static void test_mapping_half_for_writing(void)
+{
+	ggml_backend_buffer_t buffer;
+	ggml_backend_dev_t dev;
+	uint8_t *at;
+
+	infini_fake.files = true;
+	dev = open_device();
+	at = mapped_privately_for_writing();
+	unlink(weights_path);
+	CHECK(!mprotect(at, 2 * PAGE, PROT_READ));
+	buffer = ggml_backend_dev_buffer_from_host_ptr(dev, at, 2 * PAGE, PAGE);
+	CHECK(buffer);
+	CHECK(!ggml_backend_dev_buffer_from_host_ptr(dev, at + 2 * PAGE, PAGE, PAGE));
+	ggml_backend_buffer_free(buffer);
 }
 
 /* llama.cpp asks for one buffer for each row of tensors that are not repacked. */
@@ -859,6 +988,93 @@ static void test_many_parts_copied(void)
 	test_many_parts_of_a_file(false);
 }
 
+/* A model in more files than a job can name would load, and then nothing would run. */
+static void test_too_many_files(void)
+{
+	enum { MOST = 48 };
+	ggml_backend_buffer_t buffers[MOST + 1];
+	ggml_backend_dev_t dev;
+	int i;
+
+	infini_fake.files = true;
+	infini_fake.max_bindings = 64;
+	dev = open_device();
+	for (i = 0; i < MOST; i++) {
+		buffers[i] = file_buffer(dev);
+		CHECK(buffers[i]);
+	}
+	said_begin();
+	buffers[MOST] = file_buffer(dev);
+	check_said("--load-mode none");
+	CHECK(!buffers[MOST]);
+	ggml_backend_buffer_free(buffers[7]);
+	buffers[7] = file_buffer(dev);
+	CHECK(buffers[7]);
+	for (i = 0; i < MOST; i++)
+		ggml_backend_buffer_free(buffers[i]);
+}
+
+/* llama.cpp does not look at what becomes of a tensor's place: the graphs must fail. */
+static void test_weights_that_cannot_be_copied(void)
+{
+	struct ggml_context *ctx = new_context();
+	struct ggml_tensor *t = ggml_new_tensor_1d(ctx, GGML_TYPE_I8, WEIGHTS_BYTES);
+	ggml_backend_buffer_t buffer;
+	enum ggml_status status;
+	struct scaling s;
+	uint8_t *at;
+	float y;
+
+	infini_fake.files = true;
+	infini_fake.refuse_files = 1;
+	scaling_open(&s, 64, 3.0f);
+	at = mapped_for_reading();
+	buffer = ggml_backend_dev_buffer_from_host_ptr(s.dev, at, WEIGHTS_BYTES, WEIGHTS_BYTES);
+	CHECK(buffer && !truncate(weights_path, PAGE));
+	unlink(weights_path);
+	said_begin();
+	status = ggml_backend_tensor_alloc(buffer, t, at);
+	check_said("cannot be read");
+	CHECK(status != GGML_STATUS_SUCCESS);
+	CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_FAILED);
+	ggml_backend_buffer_free(buffer);
+	scaling_close(&s);
+	scaling_open(&s, 64, 3.0f);
+	CHECK(scaling_run(&s, 2.0f, &y) == GGML_STATUS_SUCCESS && y == 6.0f);
+	scaling_close(&s);
+	ggml_free(ctx);
+}
+
+/* Two files of a file system can have one number: subvolumes of btrfs, overlayfs without xino. */
+static void test_other_file_with_the_same_number(void)
+{
+	static const size_t places[] = { 0, 2 * PAGE + 7, WEIGHTS_BYTES - 1 };
+	uint8_t *at = mapped_for_reading(), *other = memory(6, 1);
+	struct infini_mapping map;
+	size_t i;
+	int fd;
+
+	CHECK(!infini_mapping_find(at, WEIGHTS_BYTES, &map));
+	fd = infini_mapping_open(&map);
+	CHECK(fd >= 0);
+	close(fd);
+	map.start = (unsigned long)other;
+	memcpy(other, at, WEIGHTS_BYTES);
+	fd = infini_mapping_open(&map);
+	CHECK(fd >= 0);
+	close(fd);
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		other[places[i]] ^= 1;
+		CHECK(infini_mapping_open(&map) == -ENOENT);
+		other[places[i]] ^= 1;
+	}
+	/* One that ends before the other does is no reason for a SIGBUS. */
+	CHECK(!mprotect(other + PAGE, PAGE, PROT_NONE));
+	CHECK(infini_mapping_open(&map) == -ENOENT);
+	unlink(weights_path);
+	free(map.path);
+}
+
 /* Whoever takes such a buffer for one to write to is told, and gets no results. */
 static void test_mapped_weights_are_only_read(void)
 {
@@ -886,6 +1102,40 @@ static void test_mapped_weights_are_only_read(void)
 static void test_no_files_no_mapping(void)
 {
 	CHECK(!offers_mapping(open_device()));
+}
+
+/* A moment's failure is no answer. */
+static void test_mapping_is_tried_again(void)
+{
+	ggml_backend_dev_t dev;
+
+	infini_fake.files = true;
+	infini_fake.refuse_files = 1;
+	infini_fake.refuse_err = -ENOMEM;
+	dev = open_device();
+	CHECK(!offers_mapping(dev));
+	CHECK(offers_mapping(dev));
+}
+
+/* Another client may get another answer. */
+static void test_mapping_is_tried_by_each_client(void)
+{
+	struct scaling s;
+	float y;
+
+	infini_fake.files = true;
+	infini_fake.refuse_files = 1;
+	scaling_open(&s, 64, 3.0f);
+	CHECK(!offers_mapping(s.dev) && !offers_mapping(s.dev));
+	infini_fake.fail_op = INFINI_OP_COPY;
+	infini_fake.fail_err = -EOWNERDEAD;
+	ggml_backend_tensor_get(s.x, &y, 0, sizeof(y));
+	CHECK(!offers_mapping(s.dev));
+	scaling_close(&s);
+	infini_fake.fail_err = 0;
+	scaling_open(&s, 64, 3.0f);
+	CHECK(offers_mapping(s.dev));
+	scaling_close(&s);
 }
 
 /* What was offered must hold, whatever the file. */
@@ -916,21 +1166,13 @@ static const struct {
 /* What ggml_backend_init() says when it fails with @settings. */
 static void unusable_output(const struct infini_fake_settings *settings, char *said, size_t bytes)
 {
-	int pipes[2], was = dup(STDERR_FILENO);
 	ggml_backend_reg_t reg;
-	ssize_t n;
 
-	CHECK(!pipe(pipes));
 	infini_fake = *settings;
 	setenv("INFINI_VDEV", "a", 1);
-	dup2(pipes[1], STDERR_FILENO);
-	close(pipes[1]);
+	said_begin();
 	reg = ggml_backend_init();
-	dup2(was, STDERR_FILENO);
-	close(was);
-	n = read(pipes[0], said, bytes - 1);
-	close(pipes[0]);
-	said[n > 0 ? n : 0] = '\0';
+	said_end(said, bytes);
 	CHECK(!reg);
 }
 
@@ -970,11 +1212,18 @@ static const struct {
 	{ "answers are remembered", test_answers_are_remembered },
 	{ "repacked weights", test_repacked_weights },
 	{ "weights are read in the very file that is mapped, or copied", test_mapped_weights },
+	{ "of a mapping half for writing the other is copied", test_mapping_half_for_writing },
 	{ "a hundred parts of one file are one buffer", test_many_parts_in_place },
 	{ "also when they are copied", test_many_parts_copied },
+	{ "weights in more files than a job can name are refused", test_too_many_files },
+	{ "weights that cannot be copied fail graphs", test_weights_that_cannot_be_copied },
+	{ "a file with the number of the mapped one is not mistaken for it",
+	  test_other_file_with_the_same_number },
 	{ "weights in a file are only read", test_mapped_weights_are_only_read },
 	{ "a device that takes no files offers no mapping", test_no_files_no_mapping },
 	{ "nor does one that refuses a file in memory", test_refused_files_no_mapping },
+	{ "one that failed for a moment is asked again", test_mapping_is_tried_again },
+	{ "and so is one by a new client", test_mapping_is_tried_by_each_client },
 	{ "threads do not disturb each other", test_threads },
 	{ "each unusable vdev is told in one line", test_unusable_vdevs },
 };
