@@ -74,7 +74,8 @@ prune()
 		rm -rf "${src:?}/$part" "$src/obj/$part"
 	done
 	rm -rf "$src/tools"
-	find "$src/obj/tools" -type f ! -path '*/objtool/objtool' -delete
+	# User-mode Linux needs no tools.
+	[ ! -d "$src/obj/tools" ] || find "$src/obj/tools" -type f ! -path '*/objtool/objtool' -delete
 	rm -f "$src/obj"/{vmlinux,linux,System.map}* "$src/obj"/.tmp_vmlinux* "$vm_scratch/make.log"
 	find "$src" -type d -empty -delete
 	# so that callers need not name the architecture
