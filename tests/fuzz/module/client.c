@@ -38,6 +38,7 @@ struct object {
 	_Atomic uint64_t offset;	/* for mmap */
 	_Atomic uint64_t bytes;
 	_Atomic uint64_t seqno;		/* of a queue, the last that was handed out */
+	_Atomic bool is_file;		/* a buffer that can only be read */
 };
 
 static struct file {
@@ -225,7 +226,7 @@ static void buffer_create(struct file *file)
 
 	if (arg.type == INFINI_BUFFER_DEVICE)
 		arg.kind = random_below(3);
-	if (one_in(8)) {
+	if (one_in(3)) {
 		arg.type = INFINI_BUFFER_FILE;
 		arg.fd = one_in(16) ? file->fd : weights_fd();
 		arg.kind = one_in(16) ? random_below(3) : 0;
@@ -236,6 +237,7 @@ static void buffer_create(struct file *file)
 		return;
 	object->bytes = arg.bytes;
 	object->offset = arg.map_offset;
+	object->is_file = arg.type == INFINI_BUFFER_FILE;
 	object->handle = arg.handle;
 }
 
@@ -322,7 +324,10 @@ static void job_lists(struct file *file, struct batch *batch, unsigned int index
 			job->nr_bindings = i;
 			break;
 		}
-		bindings[i] = (struct infini_binding){ buffer->handle, 1 + random_below(3) };
+		bindings[i] = (struct infini_binding){
+			buffer->handle,
+			buffer->is_file && !one_in(8) ? INFINI_ACCESS_READ : 1 + random_below(3),
+		};
 		batch->sizes[i] = buffer->bytes;
 	}
 	if (job->nr_bindings && one_in(2))
