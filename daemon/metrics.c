@@ -2,6 +2,8 @@
 /* What infinid tells a monitoring system: see metrics.h. */
 #include "metrics.h"
 
+#include "count.h"
+
 #include <cgroup.h>
 #include <container.h>
 #include <limits.h>
@@ -12,7 +14,6 @@
 #define INFINI_VERSION	"0.1"
 #endif
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define ONE		1ull
 #define PER_MILLION	1000000ull
 #define NANOSECONDS	1000000000ull
@@ -148,7 +149,7 @@ static void render_vdev_info(struct infini_metrics_text *text, const struct infi
 static void render_vdev_members(struct infini_metrics_text *text,
 				const struct infini_sample *sample)
 {
-	for (size_t f = 0; f < ARRAY_SIZE(vdev_families); f++) {
+	for (size_t f = 0; f < COUNT(vdev_families); f++) {
 		const struct member_family *family = &vdev_families[f];
 
 		infini_metrics_family(text, &family->family);
@@ -213,7 +214,7 @@ static const struct hist_family hist_families[] = {
 
 static void render_hists(struct infini_metrics_text *text, const struct infini_sample *sample)
 {
-	for (size_t f = 0; f < ARRAY_SIZE(hist_families); f++) {
+	for (size_t f = 0; f < COUNT(hist_families); f++) {
 		const struct hist_family *family = &hist_families[f];
 
 		infini_metrics_family(text, &family->family);
@@ -306,7 +307,7 @@ static void render_device_info(struct infini_metrics_text *text,
 static void render_device_members(struct infini_metrics_text *text,
 				  const struct infini_sample *sample)
 {
-	for (size_t f = 0; f < ARRAY_SIZE(device_families); f++) {
+	for (size_t f = 0; f < COUNT(device_families); f++) {
 		const struct member_family *family = &device_families[f];
 
 		infini_metrics_family(text, &family->family);

@@ -273,7 +273,7 @@ int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, uint32
 		ret = infini_worker_cgroup_limit(groups, vdev_id, limits);
 	for (size_t i = 0; !ret && infini_worker_cgroup_fixed[i].file; i++) {
 		ret = infini_cgroup_write(path, infini_worker_cgroup_fixed[i].file,
-				 infini_worker_cgroup_fixed[i].value);
+					  infini_worker_cgroup_fixed[i].value);
 		if (infini_worker_cgroup_fixed[i].optional)
 			ret = 0;
 	}

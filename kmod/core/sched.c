@@ -963,14 +963,3 @@ u64 infini_sched_throttled_ns(const struct infini_sched_vdev *v, u64 now_ns)
 {
 	return v->throttled_ns + (v->in_throttled ? now_ns - v->throttled_since_ns : 0);
 }
-
-/**
- * infini_sched_waiting - how many wait for a slot?
- * @s: the device
- *
- * Return: vdevs that are runnable, may be picked, and do not run.
- */
-u32 infini_sched_waiting(const struct infini_sched *s)
-{
-	return s->nr_waiting;
-}

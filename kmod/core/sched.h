@@ -244,7 +244,4 @@ u64 infini_sched_next_event(const struct infini_sched *s, u64 now_ns);
 u64 infini_sched_runnable_ns(const struct infini_sched_vdev *v, u64 now_ns);
 u64 infini_sched_throttled_ns(const struct infini_sched_vdev *v, u64 now_ns);
 
-/* How many may be picked and do not run? */
-u32 infini_sched_waiting(const struct infini_sched *s);
-
 #endif /* INFINI_CORE_SCHED_H */

@@ -107,8 +107,7 @@ static void sim_pass(struct sim *sim, u64 until_ns)
 	sim->busy_ns += ns * sim->nr_running;
 	sim->together_ns += together ? ns : 0;
 	if (sim->nr_running < slots)
-		sim->idle_ns += ns * min_t(u32, slots - sim->nr_running,
-					   infini_sched_waiting(&sim->sched));
+		sim->idle_ns += ns * min_t(u32, slots - sim->nr_running, sim->sched.nr_waiting);
 	sim->now_ns = until_ns;
 }
 
@@ -339,7 +338,7 @@ static void executor_stop(struct sim *sim, struct sim_vdev *v)
 	c->occupancy_ns += ran_ns;
 	c->left_ns -= ran_ns;
 	infini_sched_queue_charge(&v->sched, &c->queue, ran_ns);
-	if (infini_sched_waiting(&sim->sched))
+	if (sim->sched.nr_waiting)
 		v->slice_max_ns = max_t(u64, v->slice_max_ns,
 					sim->now_ns - v->sched.slice_start_ns);
 	if (c->left_ns)

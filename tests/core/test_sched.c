@@ -262,7 +262,7 @@ static void test_quantum(void **state)
 
 	/* Somebody wakes: the quantum is up at once, and is asked for once. */
 	ready(&p, &p.b, true);
-	assert_true(infini_sched_waiting(&p.s));
+	assert_true(p.s.nr_waiting);
 	assert_true(infini_sched_next_event(&p.s, p.now_ns) == p.now_ns);
 	assert_ptr_equal(infini_sched_preempt(&p.s, p.now_ns), &p.a);
 	assert_null(infini_sched_preempt(&p.s, p.now_ns));
@@ -357,7 +357,7 @@ static void test_cap(void **state)
 	p.now_ns += 500 * US;
 	infini_sched_put(&p.s, &p.a, p.now_ns);
 	assert_null(infini_sched_pick(&p.s, p.now_ns));
-	assert_int_equal(infini_sched_waiting(&p.s), 0);
+	assert_int_equal(p.s.nr_waiting, 0);
 	assert_int_equal(p.a.throttles, 1);
 	/* Half full again: 1.4 ms at 0.2. */
 	assert_next(&p, 3000 * US + 7000 * US);

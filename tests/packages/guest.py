@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
@@ -48,11 +47,10 @@ def journal(what="infinid"):
 
 
 def wait_until(what, true):
-    end = time.monotonic() + SECONDS
-    while not true():
-        if time.monotonic() > end:
-            raise infini.Trouble(f"not within {SECONDS} s: {what}\n{journal()[-1500:]}")
-        time.sleep(0.2)
+    try:
+        infini.wait_until(what, true, SECONDS)
+    except infini.Trouble as trouble:
+        raise infini.Trouble(f"{trouble}\n{journal()[-1500:]}") from trouble
 
 
 def vdev(name):
@@ -173,11 +171,12 @@ def case_generate(world):
     run(["infinictl", "vdev", "create", "a", "--memory", "300M"])
     text, _ = run(tenant(tokens=24, of="a"))
     same_text(text, world.text(24), "on a vdev")
-    pid = vdev("a")["executor_pid"]
+    row = vdev("a")
+    pid = row["executor_pid"]
     check(pid, "there is no worker")
     with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
         group = file.read().strip()
-    check(group.endswith("/infinid.service/worker-a"), f"the worker is in {group}")
+    check(group.endswith(f"/infinid.service/worker-{row['id']}"), f"the worker is in {group}")
     with open(f"/proc/{pid}/status", encoding="utf-8") as file:
         status = file.read()
     check(re.search(r"^CapEff:\s0+$", status, re.MULTILINE), "the worker has capabilities")
