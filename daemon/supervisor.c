@@ -8,22 +8,14 @@
 #include "supervisor.h"
 
 #include "clock.h"
-#include "crew.h"
-#include "energy.h"
+#include "discovery.h"
 #include "fdstore.h"
-#include "inventory_watch.h"
-#include "ledger.h"
-#include "lifetime.h"
 #include "log.h"
-#include "metrics.h"
-#include "metrics_http.h"
+#include "metering.h"
 #include "notify.h"
 #include "pidfile.h"
-#include "probe.h"
-#include "remote.h"
-#include "roster.h"
-#include "sample.h"
 #include "spec.h"
+#include "supervisor_state.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -36,52 +28,14 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* After SIGTERM a worker has this long to give its job back. */
 #define STOP_GRACE_NS		(5 * INFINI_NS_PER_S)
 /* After a worker's end the module may need a moment before it wants the next. */
 #define RESCAN_AFTER_EXIT_NS	(500 * INFINI_NS_PER_MS)
-/* Deleted vdevs that wait for a ledger that cannot be written. */
-#define GONE_MAX		4096
 
-enum source { SOURCE_SIGNALS, SOURCE_EVENTS, SOURCE_METRICS, SOURCE_LIFETIME, SOURCE_HOTPLUG,
-	      SOURCE_INHERITED, SOURCE_PROBES, SOURCE_REMOTES = SOURCE_PROBES + INFINI_CONFIG_BACKENDS_MAX };
-
-struct supervisor {
-	const struct infini_supervisor_setup *setup;
-	struct infini_config *config;
-	int pidfile_fd;
-	int control_fd;
-	int signal_fd;
-	int epoll_fd;
-	struct infini_admin *admin;
-	struct infini_admin *events;
-	struct infini_roster roster;
-	struct infini_crew crew;
-	struct infini_metrics_http *metrics;	/* NULL when it could not listen */
-	struct infini_lifetime lifetime;
-	struct infini_energy energy;
-	struct infini_ledger *ledger;		/* NULL when it could not be opened */
-	struct infini_sample gone;	/* vdevs deleted since the last entry */
-	int64_t ledger_ns;		/* when an interval ends */
-	char epoch[INFINI_LEDGER_EPOCH_BYTES];
-	struct infini_probe probes[INFINI_CONFIG_BACKENDS_MAX];
-	unsigned int nr_probes;		/* of these running */
-	struct infini_remotes remotes;
-	struct infini_inventory_watch hardware;
-	bool ready;
-	bool stopping;
-	bool reload_wanted;		/* SIGHUP came */
-	bool reloading;			/* and its probes run */
-	bool spec_wanted;		/* vdevs came or went since it was written */
-	int64_t rescan_ns;		/* when to list the vdevs */
-	int64_t settle_ns;		/* list once more then, if later than now */
-	char run_dir[PATH_MAX];		/* where the pidfile is, whatever a reload says */
-};
-
-static int watch(struct supervisor *s, int fd, uint32_t source)
+int infini_supervisor_watch(struct supervisor *s, int fd, uint32_t source)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u32 = source };
 
@@ -138,25 +92,6 @@ static void log_timeout(const char *vdev_name)
 	infini_log_limited(LOG_WARNING, message);
 }
 
-/* It is in no listing any more, and did something since it was entered last. */
-static void remember_gone(struct supervisor *s, const struct infini_admin_event *event)
-{
-	struct infini_admin_vdev vdev = {
-		.id = event->vdev_id,
-		.device_id = event->device_id,
-		.stats.tokens_evaluated = event->tokens_evaluated,
-		.stats.tokens_generated = event->tokens_generated,
-		.stats.occupancy_ns = event->occupancy_ns,
-	};
-
-	if (!s->ledger || !event->occupancy_ns)
-		return;
-	snprintf(vdev.name, sizeof(vdev.name), "%s", event->name);
-	if (s->gone.nr_vdevs == GONE_MAX || infini_sample_add_gone(&s->gone, &vdev))
-		infini_warn("vdev %s: what it used last is not in the ledger", event->name);
-	s->ledger_ns = 0;
-}
-
 /* What an event does not tell: how much memory it may have. */
 static void look_at(struct supervisor *s, uint32_t vdev_id)
 {
@@ -193,7 +128,7 @@ static void handle_event(struct supervisor *s, const struct infini_admin_event *
 	case INFINI_EVENT_VDEV_DELETED:
 		infini_debug("vdev %s was deleted", event->name);
 		infini_crew_deleted(&s->crew, event->vdev_id);
-		remember_gone(s, event);
+		infini_metering_vdev_gone(s, event);
 		break;
 	default:
 		break;
@@ -217,107 +152,6 @@ static void read_events(struct supervisor *s)
 	}
 }
 
-/* ---- energy ------------------------------------------------------------------------ */
-
-static void add_meter(struct supervisor *s, const struct infini_backend_device *found)
-{
-	static const struct infini_energy_where where = {
-		.sysfs = "/sys", .nvml = "libnvidia-ml.so.1",
-	};
-	const struct infini_config_device *config = infini_config_device_find(s->config,
-									      found->name);
-	const char *device = found->name;
-	const struct infini_energy_meter *meter;
-	char why[128];
-
-	if (infini_energy_find(&s->energy, device))
-		return;
-	meter = infini_energy_add(&s->energy, &where, device, found->device_class,
-				  config && config->pci[0] ? config->pci : found->pci, why,
-				  sizeof(why));
-	if (meter)
-		infini_info("device %s: energy is read from %s", device, meter->ops->name);
-	else
-		infini_info("device %s: no energy reading: %s", device, why);
-}
-
-static void read_energy(struct supervisor *s)
-{
-	for (uint32_t i = 0; i < s->energy.nr_meters; i++) {
-		struct infini_energy_meter *meter = &s->energy.meters[i];
-		bool failed = meter->failing;
-
-		if (infini_energy_read(meter) && !failed)
-			infini_warn("device %s: its energy cannot be read now", meter->device);
-	}
-}
-
-/* ---- metrics ----------------------------------------------------------------------- */
-
-static int render_page(struct supervisor *s, enum infini_metrics_page page,
-		       struct infini_metrics_text *text)
-{
-	struct infini_sample sample;
-	int ret;
-
-	read_energy(s);
-	if (page == INFINI_METRICS_ENERGY) {
-		infini_metrics_render_energy(text, &s->energy);
-	} else {
-		ret = infini_sample_take(&sample, s->admin);
-		if (ret)
-			return ret;
-		infini_metrics_render(text, &sample, &s->energy);
-		infini_sample_free(&sample);
-	}
-	return infini_metrics_end(text);
-}
-
-static int metrics_page(enum infini_metrics_page page, bool prometheus, char **data,
-			size_t *length, void *arg)
-{
-	struct infini_metrics_text text = { .prometheus = prometheus };
-	int ret = render_page(arg, page, &text);
-
-	if (ret)
-		infini_log_limited(LOG_WARNING, "metrics: the module does not say what it counts");
-	*data = text.data;
-	*length = text.length;
-	return ret;
-}
-
-/* Without metrics the daemon still does its work. */
-static void start_metrics(struct supervisor *s)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.u32 = SOURCE_METRICS };
-	char why[256];
-
-	if (infini_metrics_http_start(&s->metrics, s->config->metrics_socket,
-				      s->config->metrics_port, metrics_page, s, why, sizeof(why)))
-		infini_err("there are no metrics: %s", why);
-	else if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, infini_metrics_http_fd(s->metrics), &event))
-		infini_err("there are no metrics: %s", strerror(errno));
-}
-
-static void run_metrics(struct supervisor *s)
-{
-	if (s->metrics)
-		infini_metrics_http_run(s->metrics);
-}
-
-static int64_t metrics_due(const struct supervisor *s)
-{
-	return s->metrics ? infini_metrics_http_next_ns(s->metrics) : INFINI_FOREVER;
-}
-
-static void stop_metrics(struct supervisor *s)
-{
-	if (s->metrics)
-		epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, infini_metrics_http_fd(s->metrics), NULL);
-	infini_metrics_http_stop(s->metrics);
-	s->metrics = NULL;
-}
-
 /* ---- vdevs of commands -------------------------------------------------------------- */
 
 /* Without it only "infinictl run" does not work. */
@@ -326,7 +160,7 @@ static void start_lifetime(struct supervisor *s)
 	int ret = infini_lifetime_open(&s->lifetime, INFINI_LIFETIME_ROOT);
 
 	if (!ret)
-		ret = watch(s, s->lifetime.fd, SOURCE_LIFETIME);
+		ret = infini_supervisor_watch(s, s->lifetime.fd, SOURCE_LIFETIME);
 	if (ret)
 		infini_info("infinictl run is of no use here: %s: %s", INFINI_LIFETIME_ROOT,
 			    strerror(-ret));
@@ -334,346 +168,7 @@ static void start_lifetime(struct supervisor *s)
 		infini_lifetime_run(&s->lifetime, s->admin);
 }
 
-/* ---- the ledger -------------------------------------------------------------------- */
-
-/* Without it the daemon still does its work. */
-static void open_ledger(struct supervisor *s)
-{
-	char why[256];
-	int ret = infini_ledger_epoch("/proc", "/sys", s->epoch, sizeof(s->epoch));
-
-	s->ledger_ns = INFINI_FOREVER;
-	if (ret) {
-		infini_err("there is no ledger: the module cannot be told apart: %s", strerror(-ret));
-		return;
-	}
-	if (infini_ledger_open(&s->ledger, s->config->ledger, why, sizeof(why)))
-		infini_err("there is no ledger: %s: %s", s->config->ledger, why);
-	else
-		s->ledger_ns = infini_clock_ns();
-}
-
-/* Deleted vdevs included. */
-static int take_sample(struct supervisor *s, struct infini_sample *sample)
-{
-	int ret = infini_sample_take(sample, s->admin);
-
-	for (size_t i = 0; i < s->gone.nr_vdevs && !ret; i++)
-		ret = infini_sample_add_gone(sample, &s->gone.vdevs[i]);
-	if (ret)
-		infini_sample_free(sample);
-	return ret;
-}
-
-/* What fails now is entered at the end of the next interval. */
-static void enter_interval(struct supervisor *s)
-{
-	struct infini_sample sample;
-	struct infini_ledger_interval interval = {
-		.time_s = time(NULL),
-		.epoch = s->epoch,
-		.tariff = &s->config->tariff,
-		.sample = &sample,
-		.energy = &s->energy,
-	};
-	char why[256], message[320];
-
-	if (!s->ledger)
-		return;
-	s->ledger_ns = infini_clock_ns() + s->config->ledger_interval_s * INFINI_NS_PER_S;
-	read_energy(s);
-	if (take_sample(s, &sample)) {
-		infini_log_limited(LOG_WARNING, "ledger: the module does not say what it counts");
-		return;
-	}
-	if (infini_ledger_enter(s->ledger, &interval, why, sizeof(why))) {
-		snprintf(message, sizeof(message), "ledger: %s", why);
-		infini_log_limited(LOG_WARNING, message);
-	} else {
-		infini_sample_free(&s->gone);
-	}
-	infini_sample_free(&sample);
-}
-
-/* ---- devices ----------------------------------------------------------------------- */
-
-/* What a backend reports, for the inventory; an address of the operator's where it has none. */
-static void claim(struct supervisor *s, const char *backend, const char *name, const char *pci,
-		  const char *why)
-{
-	const struct infini_config_device *config = infini_config_device_find(s->config, name);
-
-	infini_inventory_claim(&s->hardware.inventory, backend, name, !pci[0] && config ? config->pci : pci,
-			       why);
-}
-
-/* What it uses is measured over there. */
-static void add_remote_device(struct supervisor *s, const char *backend,
-			      const struct infini_backend_device *device)
-{
-	const struct infini_roster_device *known = infini_roster_find_name(&s->roster, device->name);
-
-	if (known && strcmp(known->remote, device->remote))
-		infini_warn("remote machine %s: its device %s is left out: another device has that "
-			    "name", device->remote, device->name);
-	else if (!infini_roster_add(&s->roster, s->control_fd, s->config, backend, device))
-		claim(s, backend, device->name, device->pci, "");
-}
-
-/* ggml numbers devices anew when one comes or goes: one that stands here keeps its name. */
-static void add_device(struct supervisor *s, const char *backend,
-		       const struct infini_backend_device *device)
-{
-	const struct infini_roster_device *known;
-	const char *name = device->name;
-	char why[INFINI_INVENTORY_WHY_BYTES] = "";
-	bool is_new;
-	int ret;
-
-	if (device->remote[0]) {
-		add_remote_device(s, backend, device);
-		return;
-	}
-	known = infini_roster_find_pci(&s->roster, backend, device->pci);
-	if (known && strcmp(known->name, name)) {
-		infini_roster_confirm(&s->roster, known->name);
-		claim(s, backend, known->name, device->pci, "");
-		return;
-	}
-	known = infini_roster_find_name(&s->roster, name);
-	is_new = !known || known->inherited;
-	if (known && !strcmp(known->backend, backend) &&
-	    (known->remote[0] || (!is_new && strcmp(known->pci, device->pci)))) {
-		snprintf(why, sizeof(why), "its name %s is that of another device until infinid "
-			 "starts again", name);
-		infini_warn("the device %s is left out: %s", device->pci[0] ? device->pci : name,
-			    why);
-	} else {
-		ret = infini_roster_add(&s->roster, s->control_fd, s->config, backend, device);
-		if (ret)
-			snprintf(why, sizeof(why), "the module does not take device %s: %s", name,
-				 strerror(-ret));
-		else if (is_new)
-			add_meter(s, device);
-	}
-	claim(s, backend, name, device->pci, why);
-}
-
-static void leave_out(struct supervisor *s, const char *backend,
-		      const struct infini_backend_device *device)
-{
-	char why[INFINI_INVENTORY_WHY_BYTES];
-
-	infini_info("device %s is left out, as configured", device->name);
-	snprintf(why, sizeof(why), "\"devices\" under [backend %s] leaves %s out", backend,
-		 device->name);
-	claim(s, backend, device->name, device->pci, why);
-}
-
-static int found_device(const struct infini_backend_device *device, void *arg)
-{
-	struct supervisor *s = arg;
-	const struct infini_config_backend *backend = NULL;
-	const struct infini_probe *probe;
-
-	for (unsigned int i = 0; i < INFINI_CONFIG_BACKENDS_MAX; i++) {
-		probe = &s->probes[i];
-		if (probe->pid && device == &probe->report.device)
-			backend = infini_config_backend_find(s->config, probe->backend);
-	}
-	if (!backend || !backend->enabled)
-		return 0;
-	if (infini_config_device_allowed(backend, device->name))
-		add_device(s, backend->name, device);
-	else
-		leave_out(s, backend->name, device);
-	return 0;
-}
-
-/* One that its backend does not report any more is on line all the same. */
-static void claim_roster(struct supervisor *s)
-{
-	const struct infini_roster_device *device = s->roster.devices;
-
-	for (; device < s->roster.devices + s->roster.nr_devices; device++)
-		claim(s, device->backend, device->name, device->pci, "");
-}
-
-static void probes_done(struct supervisor *s)
-{
-	if (s->stopping)
-		return;
-	claim_roster(s);
-	infini_inventory_watch_write(&s->hardware);
-	if (!s->roster.nr_devices && !s->remotes.nr_remotes)
-		infini_warn("no device found; see [backend NAME] in the configuration");
-	s->rescan_ns = 0;
-	if (!s->ready) {
-		s->ready = true;
-		infini_notify("READY=1\nSTATUS=%u devices\n", s->roster.nr_devices);
-		infini_info("ready: %u device%s", s->roster.nr_devices,
-			    s->roster.nr_devices == 1 ? "" : "s");
-		if (s->setup->ready)
-			s->setup->ready(s->setup->arg);
-	} else if (s->reloading) {
-		infini_notify("READY=1\nSTATUS=%u devices\n", s->roster.nr_devices);
-	}
-	s->reloading = false;
-}
-
-static void end_probe(struct supervisor *s, struct infini_probe *probe)
-{
-	/* Closing is not enough: a child that was just forked may hold a copy for a moment. */
-	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, probe->fd, NULL);
-	infini_inventory_backend(&s->hardware.inventory, probe->backend, probe->why);
-	/* One that failed has told nothing of devices. */
-	if (!probe->why[0])
-		infini_roster_settle(&s->roster, probe->backend);
-	infini_probe_end(probe);
-	if (!--s->nr_probes)
-		probes_done(s);
-}
-
-static void read_probe(struct supervisor *s, struct infini_probe *probe)
-{
-	if (probe->pid && infini_probe_read(probe, found_device, s))
-		end_probe(s, probe);
-}
-
-static struct infini_probe *free_probe(struct supervisor *s)
-{
-	for (unsigned int i = 0; i < INFINI_CONFIG_BACKENDS_MAX; i++) {
-		if (!s->probes[i].pid)
-			return &s->probes[i];
-	}
-	return NULL;
-}
-
-static int start_probe(struct supervisor *s, const char *backend)
-{
-	struct infini_probe *probe = free_probe(s);
-	int ret;
-
-	if (!probe)
-		return -EBUSY;
-	ret = infini_probe_start(probe, s->config, backend);
-	if (ret)
-		return ret;
-	ret = watch(s, probe->fd, SOURCE_PROBES + (uint32_t)(probe - s->probes));
-	if (ret)
-		infini_probe_end(probe);
-	else
-		s->nr_probes++;
-	return ret;
-}
-
-static void start_probes(struct supervisor *s)
-{
-	const struct infini_config_backend *backend;
-	int ret;
-
-	s->hardware.came = false;
-	infini_inventory_filter(&s->hardware.inventory, s->config);
-	for (uint32_t i = 0; i < s->config->nr_backends; i++) {
-		backend = &s->config->backends[i];
-		infini_inventory_ask(&s->hardware.inventory, backend->name);
-		if (!backend->enabled) {
-			infini_inventory_backend(&s->hardware.inventory, backend->name,
-						 "disabled in the configuration");
-			continue;
-		}
-		ret = start_probe(s, backend->name);
-		if (!ret)
-			continue;
-		infini_err("cannot probe backend %s: %s", backend->name, strerror(-ret));
-		infini_inventory_backend(&s->hardware.inventory, backend->name, strerror(-ret));
-	}
-	if (!s->nr_probes)
-		probes_done(s);
-}
-
-/* ---- other machines' devices ------------------------------------------------------- */
-
-static int found_remote_device(const struct infini_backend_device *device, void *arg)
-{
-	struct supervisor *s = arg;
-
-	add_remote_device(s, INFINI_REMOTE_BACKEND, device);
-	/* Its vdevs may have waited for it. */
-	s->rescan_ns = 0;
-	return 0;
-}
-
-static int listen_to_remote(struct infini_remote *remote, void *arg)
-{
-	struct supervisor *s = arg;
-
-	return watch(s, remote->probe.fd, SOURCE_REMOTES + (uint32_t)(remote - s->remotes.remotes));
-}
-
-static void write_remotes(struct supervisor *s)
-{
-	bool changed = infini_remotes_list(&s->remotes, s->config, &s->hardware.inventory);
-
-	/* While this machine's backends are asked, the rest of it is not true. */
-	if (changed && !s->nr_probes)
-		infini_inventory_watch_write(&s->hardware);
-}
-
-static void start_remotes(struct supervisor *s)
-{
-	infini_remotes_start(&s->remotes, s->config, &s->roster, &s->crew, listen_to_remote, s);
-	write_remotes(s);
-}
-
-static void end_remote(struct supervisor *s, struct infini_remote *remote)
-{
-	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, remote->probe.fd, NULL);
-	infini_remotes_end(remote, s->config, &s->roster);
-	write_remotes(s);
-}
-
-static void read_remote(struct supervisor *s, struct infini_remote *remote)
-{
-	if (remote->probe.pid && infini_probe_read(&remote->probe, found_remote_device, s))
-		end_remote(s, remote);
-}
-
-/* True when @pid is the probe of one. */
-static bool reap_remote(struct supervisor *s, pid_t pid)
-{
-	struct infini_remote *remote = s->remotes.remotes;
-
-	for (; remote < s->remotes.remotes + s->remotes.nr_remotes; remote++) {
-		if (remote->probe.pid != pid)
-			continue;
-		infini_probe_read(&remote->probe, found_remote_device, s);
-		end_remote(s, remote);
-		return true;
-	}
-	return false;
-}
-
 /* ---- signals ----------------------------------------------------------------------- */
-
-/* Not a worker, so a probe, whose report may have been read to its end already. */
-static void reap_probe(struct supervisor *s, pid_t pid, int status)
-{
-	struct infini_probe *probe = NULL;
-
-	for (unsigned int i = 0; i < INFINI_CONFIG_BACKENDS_MAX; i++) {
-		if (s->probes[i].pid == pid)
-			probe = &s->probes[i];
-	}
-	if (WIFSIGNALED(status))
-		infini_err("backend %s: its probe was killed by SIG%s%s",
-			   probe ? probe->backend : "unknown", sigabbrev_np(WTERMSIG(status)),
-			   WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
-	if (!probe)
-		return;
-	infini_probe_read(probe, found_device, s);
-	end_probe(s, probe);
-}
 
 /* False when @pid was no worker. */
 static bool reap_worker(struct supervisor *s, pid_t pid, int status)
@@ -692,8 +187,8 @@ static void reap(struct supervisor *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (!reap_remote(s, pid) && !reap_worker(s, pid, status))
-			reap_probe(s, pid, status);
+		if (!infini_discovery_reap_remote(s, pid) && !reap_worker(s, pid, status))
+			infini_discovery_reap(s, pid, status);
 	}
 }
 
@@ -749,13 +244,13 @@ static void reload(struct supervisor *s)
 	s->reloading = true;
 	s->spec_wanted = true;
 	if (metrics_move) {
-		stop_metrics(s);
-		start_metrics(s);
+		infini_metering_stop_pages(s);
+		infini_metering_start_pages(s);
 	}
 	infini_roster_filter(&s->roster, s->config);
 	infini_remotes_configure(&s->remotes, s->config);
 	infini_inventory_watch_look(&s->hardware);
-	start_probes(s);
+	infini_discovery_start(s);
 }
 
 static void read_signals(struct supervisor *s)
@@ -807,7 +302,7 @@ static int wait_and_handle(struct supervisor *s, int64_t due_ns)
 		else if (source == SOURCE_EVENTS)
 			read_events(s);
 		else if (source == SOURCE_METRICS)
-			run_metrics(s);
+			infini_metering_run_pages(s);
 		else if (source == SOURCE_LIFETIME)
 			infini_lifetime_run(&s->lifetime, s->admin);
 		else if (source == SOURCE_HOTPLUG)
@@ -815,9 +310,9 @@ static int wait_and_handle(struct supervisor *s, int64_t due_ns)
 		else if (source == SOURCE_INHERITED)
 			reap_inherited(s);
 		else if (source < SOURCE_REMOTES)
-			read_probe(s, &s->probes[source - SOURCE_PROBES]);
+			infini_discovery_read(s, &s->probes[source - SOURCE_PROBES]);
 		else
-			read_remote(s, &s->remotes.remotes[source - SOURCE_REMOTES]);
+			infini_discovery_read_remote(s, &s->remotes.remotes[source - SOURCE_REMOTES]);
 	}
 	return 0;
 }
@@ -826,7 +321,7 @@ static int64_t next_due(const struct supervisor *s)
 {
 	int64_t due = infini_crew_next_ns(&s->crew);
 	int64_t hardware = infini_inventory_watch_next_ns(&s->hardware, s->nr_probes);
-	int64_t metrics = metrics_due(s);
+	int64_t metrics = infini_metering_pages_due(s);
 
 	if (s->rescan_ns < due)
 		due = s->rescan_ns;
@@ -856,16 +351,16 @@ static int serve(struct supervisor *s)
 		if (s->rescan_ns <= infini_clock_ns())
 			rescan(s);
 		if (s->ledger_ns <= infini_clock_ns())
-			enter_interval(s);
+			infini_metering_enter(s);
 		infini_inventory_watch_run(&s->hardware, s->nr_probes);
 		if (s->hardware.came && !s->nr_probes)
-			start_probes(s);
+			infini_discovery_start(s);
 		if (infini_remotes_next_ns(&s->remotes) <= infini_clock_ns())
-			start_remotes(s);
+			infini_discovery_start_remotes(s);
 		if (s->spec_wanted)
 			write_spec(s);
-		if (metrics_due(s) <= infini_clock_ns())
-			run_metrics(s);
+		if (infini_metering_pages_due(s) <= infini_clock_ns())
+			infini_metering_run_pages(s);
 		infini_crew_start_due(&s->crew, &s->roster, s->config);
 		if (s->crew.nr_running != running) {
 			running = s->crew.nr_running;
@@ -902,18 +397,6 @@ static void stop_workers(struct supervisor *s)
 	}
 }
 
-static void stop_probes(struct supervisor *s)
-{
-	for (unsigned int i = 0; i < INFINI_CONFIG_BACKENDS_MAX; i++) {
-		if (!s->probes[i].pid)
-			continue;
-		kill(s->probes[i].pid, SIGKILL);
-		waitpid(s->probes[i].pid, NULL, 0);
-		infini_probe_end(&s->probes[i]);
-	}
-	infini_remotes_stop(&s->remotes);
-}
-
 /* ---- what an earlier supervisor has left ------------------------------------------- */
 
 static bool inherit_device(struct supervisor *s, const struct infini_fdstore_file *file)
@@ -931,7 +414,7 @@ static bool inherit_device(struct supervisor *s, const struct infini_fdstore_fil
 static bool inherit_worker(struct supervisor *s, const struct infini_fdstore_file *file)
 {
 	const struct infini_crew_member *member = infini_crew_inherit(&s->crew, file);
-	int ret = member ? watch(s, member->pidfd, SOURCE_INHERITED) : 0;
+	int ret = member ? infini_supervisor_watch(s, member->pidfd, SOURCE_INHERITED) : 0;
 
 	if (ret)
 		infini_warn("vdev %s: the end of worker %ld goes unnoticed: %s", member->vdev_name,
@@ -1045,9 +528,9 @@ static int open_loop(struct supervisor *s)
 	if (s->signal_fd < 0 || s->epoll_fd < 0)
 		ret = -errno;
 	if (!ret)
-		ret = watch(s, s->signal_fd, SOURCE_SIGNALS);
+		ret = infini_supervisor_watch(s, s->signal_fd, SOURCE_SIGNALS);
 	if (!ret)
-		ret = watch(s, infini_admin_events_fd(s->events), SOURCE_EVENTS);
+		ret = infini_supervisor_watch(s, infini_admin_events_fd(s->events), SOURCE_EVENTS);
 	if (ret)
 		infini_err("cannot wait for events: %s", strerror(-ret));
 	return ret;
@@ -1075,15 +558,15 @@ static void start_inventory(struct supervisor *s)
 
 	infini_inventory_watch_start(&s->hardware, s->run_dir, &s->roster, &s->crew, s->config);
 	fd = infini_inventory_watch_fd(&s->hardware);
-	if (fd >= 0 && watch(s, fd, SOURCE_HOTPLUG))
+	if (fd >= 0 && infini_supervisor_watch(s, fd, SOURCE_HOTPLUG))
 		infini_err("accelerators that come or go are not noticed: %s", strerror(errno));
 }
 
 static void close_all(struct supervisor *s)
 {
-	stop_probes(s);
+	infini_discovery_stop(s);
 	infini_inventory_watch_stop(&s->hardware);
-	stop_metrics(s);
+	infini_metering_stop_pages(s);
 	infini_lifetime_close(&s->lifetime);
 	infini_ledger_close(s->ledger);
 	infini_sample_free(&s->gone);
@@ -1130,20 +613,20 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 	if (!ret) {
 		if (s->config->user_is_fallback)
 			infini_notice("there is no user \"infini\": workers run as nobody");
-		start_metrics(s);
-		open_ledger(s);
+		infini_metering_start_pages(s);
+		infini_metering_open_ledger(s);
 		start_cgroups(s);
 		start_lifetime(s);
 		start_inventory(s);
 		infini_remotes_configure(&s->remotes, s->config);
 		inherit(s);
-		start_probes(s);
+		infini_discovery_start(s);
 		ret = serve(s);
 		if (infini_fdstore_present())
 			leave_workers(s);
 		else
 			stop_workers(s);
-		enter_interval(s);
+		infini_metering_enter(s);
 	}
 	close_all(s);
 	free(s);
