@@ -15,9 +15,10 @@
 #include <stdint.h>
 #include <linux/infini.h>
 
-#define INFINI_BACKEND_ABI	5
+#define INFINI_BACKEND_ABI	6
 #define INFINI_BACKEND_SYMBOL	"infini_backend_ops"
 #define INFINI_PCI_BYTES	16		/* "0000:03:00.0" */
+#define INFINI_LIBRARY_BYTES	256
 
 /*
  * What a worker of a device has to have beside what its class has: it makes machine code of what
@@ -32,6 +33,7 @@ struct infini_backend_device {
 	char description[64];
 	char pci[INFINI_PCI_BYTES];		/* "0000:03:00.0"; "" elsewhere or where not known */
 	char remote[INFINI_NAME_MAX];		/* name of the remote machine it belongs to, or "" */
+	char library[INFINI_LIBRARY_BYTES];	/* file of the vendor's library that drives it, or "" */
 	uint32_t device_class;			/* enum infini_device_class */
 	uint32_t level;				/* enum infini_yield_level */
 	uint32_t slots;
@@ -57,6 +59,7 @@ typedef void (*infini_backend_log_fn)(int priority, const char *message);
 struct infini_backend_open {
 	const char *device;			/* a name probe() gave */
 	const char *pci;			/* and the address with it, which may be "" */
+	const char *library;			/* and the file, which may be "" or gone */
 	const struct infini_backend_remote *remote;	/* whose device it is; NULL: this machine's */
 	uint32_t threads_max;			/* CPU threads this vdev may use; at least 1 */
 	uint32_t segment_us;			/* how long a CPU segment may take, about; at least 1 */

@@ -360,6 +360,7 @@ static int start_worker(const struct infini_crew *crew, struct infini_crew_membe
 		.backend = device->backend,
 		.device = device->name,
 		.pci = device->pci,
+		.library = device->library,
 		.device_class = device->device_class,
 		.needs = device->needs,
 		.remote = remote,

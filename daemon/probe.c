@@ -273,6 +273,8 @@ const char *infini_probe_refusal(const struct infini_backend_device *device)
 		return "a PCI address without an end";
 	if (!terminated(device->remote, sizeof(device->remote)))
 		return "a remote machine without an end";
+	if (!terminated(device->library, sizeof(device->library)))
+		return "a library without an end";
 	if (device->device_class > INFINI_CLASS_OTHER)
 		return "an unknown class";
 	if (device->level < INFINI_LEVEL_LAUNCH || device->level > INFINI_LEVEL_INTERRUPT)

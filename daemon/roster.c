@@ -224,6 +224,7 @@ static bool still_the_same(struct infini_roster *roster, struct infini_roster_de
 	}
 	known->inherited = false;
 	known->needs = wanted->needs;
+	memcpy(known->library, wanted->library, sizeof(known->library));
 	return true;
 }
 
@@ -276,6 +277,7 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 	snprintf(entry->backend, sizeof(entry->backend), "%s", backend);
 	snprintf(entry->pci, sizeof(entry->pci), "%s", wanted.pci);
 	snprintf(entry->remote, sizeof(entry->remote), "%s", wanted.remote);
+	memcpy(entry->library, wanted.library, sizeof(entry->library));
 	memcpy(entry->kinds, wanted.kinds, sizeof(entry->kinds));
 	keep(entry);
 	infini_info("device %u: %s (%s), backend %s, %llu MiB, %u slot%s", entry->id, entry->name,

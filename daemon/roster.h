@@ -18,8 +18,9 @@ struct infini_roster_device {
 	uint64_t memory_bytes;
 	char name[INFINI_NAME_MAX];
 	char backend[INFINI_NAME_MAX];
-	char pci[INFINI_PCI_BYTES];	/* as in struct infini_backend_device, like remote */
+	char pci[INFINI_PCI_BYTES];	/* as in struct infini_backend_device, like remote and library */
 	char remote[INFINI_NAME_MAX];
+	char library[INFINI_LIBRARY_BYTES];
 	char kept_as[INFINI_FDSTORE_NAME_BYTES];
 	bool inherited;			/* and not reported yet by its backend */
 	uint32_t nr_kinds;

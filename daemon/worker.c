@@ -175,6 +175,7 @@ static int open_backend(const struct infini_worker *worker, const struct infini_
 	const struct infini_backend_open open = {
 		.device = worker->device,
 		.pci = worker->pci,
+		.library = worker->library,
 		.remote = worker->remote,
 		.threads_max = worker->config->threads_max,
 		.segment_us = worker->config->segment_us,

@@ -13,6 +13,7 @@ struct infini_worker {
 	const char *backend;
 	const char *device;
 	const char *pci;		/* of the device, or "" */
+	const char *library;		/* that drives it, or "" */
 	uint32_t device_class;
 	uint32_t needs;			/* of the device, INFINI_BACKEND_NEEDS_* */
 	const struct infini_backend_remote *remote;	/* whose device it is, or NULL */

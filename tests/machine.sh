@@ -4,6 +4,11 @@
 # Sourced from the root of the tree; sets status to what they are to end with.
 status=0
 
+# In front of a command that wants no Vulkan: its loader starts Mesa's software driver in each process that loads
+# ggml, only for ggml to leave it out. Emulated, that is some five seconds of a tenant's start.
+# shellcheck disable=SC2034
+without_vulkan=(env "VK_LOADER_DRIVERS_DISABLE=*")
+
 # must_build WHAT CMD...: WHAT is empty or " of something". Checks that run at once build in turns.
 must_build()
 {

@@ -5,6 +5,7 @@
 #include "ggml_device.h"
 
 #include <ctype.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,14 +70,34 @@ static void last_words(const char *message)
 		infini_ggml_log(library_log, LOG_CRIT, "libggml aborts: %s", message);
 }
 
-static void library_load(infini_backend_log_fn log)
+static void library_start(infini_backend_log_fn log)
 {
 	/* A plugin named there would be a client of ours, or anything else. */
 	unsetenv("GGML_BACKEND_PATH");
 	library_log = log;
 	ggml_log_set(relay, NULL);
 	ggml_set_abort_callback(last_words);
-	ggml_backend_load_all();
+}
+
+/* What ggml can load has this function; what is linked into it is there already. */
+static bool is_loadable(const char *library)
+{
+	void *handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+	bool found = handle && dlsym(handle, "ggml_backend_init");
+
+	if (handle)
+		dlclose(handle);
+	return found;
+}
+
+/* The file that ggml took @reg from; "" where that is not known. */
+static void library_of(ggml_backend_reg_t reg, char *library, size_t bytes)
+{
+	Dl_info info;
+
+	if (!dladdr(reg, &info) || !info.dli_fname || info.dli_fname[0] != '/' || !is_loadable(info.dli_fname) ||
+	    (size_t)snprintf(library, bytes, "%s", info.dli_fname) >= bytes)
+		library[0] = '\0';
 }
 
 /* ---- what a device is ---- */
@@ -186,7 +207,8 @@ int infini_ggml_device_probe(infini_backend_found_fn found, void *arg, infini_ba
 	size_t i;
 	int ret;
 
-	library_load(log);
+	library_start(log);
+	ggml_backend_load_all();
 	for (i = 0; i < ggml_backend_dev_count(); i++) {
 		ggml_backend_dev_t device = ggml_backend_dev_get(i);
 		struct infini_backend_device out = { 0 };
@@ -200,6 +222,7 @@ int infini_ggml_device_probe(infini_backend_found_fn found, void *arg, infini_ba
 			continue;
 		}
 		describe(device, &out);
+		library_of(ggml_backend_dev_backend_reg(device), out.library, sizeof(out.library));
 		ret = found(&out, arg);
 		if (ret)
 			return ret;
@@ -216,7 +239,8 @@ int infini_ggml_device_probe_remote(const struct infini_backend_remote *remote,
 	size_t i;
 	int ret = 0;
 
-	library_load(log);
+	library_start(log);
+	ggml_backend_load_all();
 	reg = infini_ggml_remote_connect(remote, log);
 	if (!reg)
 		return -ENODEV;
@@ -324,6 +348,25 @@ static ggml_backend_dev_t find_remote(const struct infini_backend_open *open)
 	return NULL;
 }
 
+/*
+ * Other chips' libraries cost time and memory. All are looked through where the one is not known or has moved;
+ * and for a remote device, which needs those of RPC and of the CPU.
+ */
+static ggml_backend_dev_t load_and_find(const struct infini_backend_open *open)
+{
+	ggml_backend_dev_t device = NULL;
+
+	if (open->library && open->library[0] && ggml_backend_load(open->library))
+		device = find(open->device, open->pci);
+	if (device)
+		return device;
+	/* The Vulkan loader would start every driver only to be ignored. */
+	if (open->remote || strncmp(open->device, "vulkan", 6))
+		setenv("VK_LOADER_DRIVERS_DISABLE", "*", 1);
+	ggml_backend_load_all();
+	return open->remote ? find_remote(open) : find(open->device, open->pci);
+}
+
 static int kinds_open(struct infini_backend *backend)
 {
 	uint32_t i;
@@ -358,16 +401,13 @@ int infini_ggml_device_open(const struct infini_backend_open *open,
 	struct infini_backend *b;
 	int ret = -ENOMEM;
 
-	/* The Vulkan loader would start every driver only to be ignored. */
-	if (open->remote || strncmp(open->device, "vulkan", 6))
-		setenv("VK_LOADER_DRIVERS_DISABLE", "*", 1);
-	library_load(open->log);
+	library_start(open->log);
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return -ENOMEM;
 	b->log = open->log;
 	b->is_remote = open->remote;
-	b->device = open->remote ? find_remote(open) : find(open->device, open->pci);
+	b->device = load_and_find(open);
 	if (!b->device) {
 		infini_ggml_log(open->log, LOG_ERR, "libggml has no device \"%s\" any more",
 				open->device);

@@ -134,6 +134,8 @@ static void device_makes_sense(struct world *world)
 	      "the description is no line of text");
 	CHECK(memchr(device->pci, '\0', sizeof(device->pci)) && is_pci(device->pci),
 	      "PCI address \"%.16s\"", device->pci);
+	CHECK(memchr(device->library, '\0', sizeof(device->library)) &&
+	      (!device->library[0] || device->library[0] == '/'), "library \"%.32s\"", device->library);
 	CHECK(device->device_class <= INFINI_CLASS_OTHER, "class %u", device->device_class);
 	CHECK(device->level >= INFINI_LEVEL_LAUNCH && device->level <= INFINI_LEVEL_INTERRUPT,
 	      "level %u", device->level);
@@ -153,6 +155,14 @@ static void unknown_device(struct world *world)
 	int ret = world->ops->open(&open, &backend);
 
 	CHECK(ret == -ENODEV, "open() returned %d", ret);
+}
+
+/* As after another version of it was installed. */
+static void library_moved(struct world *world)
+{
+	strcpy(world->device.library, "/nowhere/library.so");
+	world_open(world);
+	world_close(world);
 }
 
 static void opens_again(struct world *world)
@@ -196,6 +206,7 @@ const struct row device_rows[] = {
 	{ "stops probing when told to", probe_can_be_stopped },
 	{ "describes a device that makes sense", device_makes_sense },
 	{ "refuses a device that is not there", unknown_device },
+	{ "opens a device whose library has moved", library_moved },
 	{ "opens, runs and closes three times", opens_again },
 	{ "lets go of a program that was preempted and never went on", closes_with_all_in_use },
 	{ NULL, NULL },

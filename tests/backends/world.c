@@ -133,6 +133,7 @@ void world_open(struct world *world)
 	const struct infini_backend_open open = {
 		.device = world->device.name,
 		.pci = world->device.pci,
+		.library = world->device.library,
 		.threads_max = 1,
 		.segment_us = 1,
 		.remote = remote,

@@ -90,8 +90,9 @@ def podman(*words, vdevs=(), runtime="crun", image=IMAGE + ":O", before=("podman
 
 
 def llama(*more, tokens=24):
-    return ["llama-completion", "-m", "/model.gguf", "-no-cnv", "-p", "Once upon a time", "-n",
-            str(tokens), "--temp", "0", "-t", "1", "-fit", "off", "--simple-io", *more]
+    """Without Mesa's software driver, which takes seconds to start here."""
+    return ["env", "VK_LOADER_DRIVERS_DISABLE=*", "llama-completion", "-m", "/model.gguf", "-no-cnv", "-p",
+            "Once upon a time", "-n", str(tokens), "--temp", "0", "-t", "1", "-fit", "off", "--simple-io", *more]
 
 
 ON_VDEV = ("-ngl", "99", "-dev", "INFINI0")

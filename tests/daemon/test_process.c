@@ -41,7 +41,7 @@ static const struct {
 	{ "needy", -ENOENT, "backend needy: needs libvendor-absent.so.1, which is not installed" },
 	{ "empty", -ENOEXEC, "backend empty: %s/infinid-empty.so exports no infini_backend_ops: it "
 	  "is no backend" },
-	{ "old", -EPROTO, "backend old: %s/infinid-old.so speaks backend ABI 4711, infinid 5; "
+	{ "old", -EPROTO, "backend old: %s/infinid-old.so speaks backend ABI 4711, infinid 6; "
 	  "install both from one build" },
 	{ "partial", -ENOEXEC, "backend partial: %s/infinid-partial.so is not the backend "
 	  "\"partial\" or lacks functions" },
@@ -250,6 +250,8 @@ static const struct {
 	{ DEVICE(.name = ""), "a bad name" },
 	{ DEVICE(.pci = "0000:03:00.0"), NULL },
 	{ DEVICE(.pci = { [0 ... 15] = '0' }), "a PCI address without an end" },
+	{ DEVICE(.library = "/usr/lib/libggml-cpu.so"), NULL },
+	{ DEVICE(.library = { [0 ... 255] = '/' }), "a library without an end" },
 	{ DEVICE(.name = "a b"), "a bad name" },
 	{ DEVICE(.device_class = 4), "an unknown class" },
 	{ DEVICE(.level = 0), "an unknown yield level" },
