@@ -15,6 +15,8 @@ SECONDS = 1800
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 VERDICT = re.compile(r"^\s*([A-Z0-9_]+\(.*\)): (.*)$")
 
+BATCH_BYTES = 60000
+
 # The one case of an operator computes about so much: numbers in its description, multiplied.
 MODERATE = 20000
 
@@ -43,13 +45,29 @@ def moderate(params):
     return sum(number >= 1000 for number in numbers), abs(work - MODERATE), params
 
 
+def batches(cases):
+    """Lists of cases which fit a command's line, where a word has at most 128 KiB."""
+    batch, length = [], 0
+    for case in cases:
+        if length + len(case) > BATCH_BYTES:
+            yield batch
+            batch, length = [], 0
+        batch.append(case)
+        length += len(case) + 1
+    if batch:
+        yield batch
+
+
 def verdicts(backend, cases, environment, log):
     """What came of each: OK, FAIL and why, not supported."""
-    _, out, err = guest.run(command("test", backend, "-o", ",".join(cases)), environment, SECONDS)
-    text = COLOURS.sub("", out.decode(errors="replace"))
+    found = {}
     with open(log, "w", encoding="utf-8") as file:
-        file.write(text + err)
-    return {match[1]: match[2].strip() for match in map(VERDICT.match, text.splitlines()) if match}
+        for batch in batches(cases):
+            _, out, err = guest.run(command("test", backend, "-o", ",".join(batch)), environment, SECONDS)
+            text = COLOURS.sub("", out.decode(errors="replace"))
+            file.write(text + err)
+            found.update((match[1], match[2].strip()) for match in map(VERDICT.match, text.splitlines()) if match)
+    return found
 
 
 def failures(cases, found, plain, environment, log):
