@@ -548,7 +548,10 @@ static int infini_exchange_copy(struct infini_executor *executor, struct infini_
 	return infini_ucmd_respond(ucmd);
 }
 
-/* The caller never saw the jobs: take them back as if they had been preempted at once. */
+/*
+ * The caller never saw the jobs: take them back as if they had been preempted at once. Nor has it seen the
+ * notices, which it would seem to confirm when it comes again.
+ */
 static void infini_exchange_undo(struct infini_executor *executor, u32 nr_jobs)
 {
 	struct infini_device *device = executor->vdev->device;
@@ -570,6 +573,7 @@ static void infini_exchange_undo(struct infini_executor *executor, u32 nr_jobs)
 			infini_executor_finish_locked(executor, job, &none, now, &wakeups);
 		infini_queue_update_locked(queue, now);
 	}
+	list_splice_init(&executor->told, &executor->vdev->notices);
 	infini_executor_set_waiting_locked(executor, false, now);
 	infini_executor_settle_locked(executor, now);
 	infini_device_schedule_locked(device, now);

@@ -494,6 +494,56 @@ static void notices(void)
 	CHECK_EQ(stats.buffers, 0);
 }
 
+/* Who could not be told has not been told: the next call does not confirm it. */
+static void notices_unwritable(void)
+{
+	struct infini_exchange arg = {
+		.nr_dispatches = 2,
+		.dispatches_stride = sizeof(struct infini_dispatch),
+	};
+	struct infini_dispatch dispatches[3];
+	struct infini_vdev_stats stats;
+	struct infini_job job;
+	struct world world;
+	uint32_t queue, first, second, i;
+	uint64_t ids[2];
+
+	world_make(&world, &(struct setup){ .executor = WORLD_BY_HAND });
+	queue = queue_make(world.client, 4);
+	first = buffer_make(world.client, INFINI_BUFFER_SHARED, 0, 4096);
+	second = buffer_make(world.client, INFINI_BUFFER_SHARED, 0, 4096);
+	job = job_copy(first, 0, second, 0, 1);
+	submit_one(world.client, queue, &job);
+	hand_take(&world, &dispatches[0]);
+	for (i = 0; i < 2; i++)
+		ids[i] = ((struct infini_dispatch_binding *)((char *)world.payload +
+							     dispatches[0].bindings))[i].buffer;
+	CHECK_ERR(hand_give(&world, 1, 0, 0), 0);
+	CHECK_ERR(destroy(world.client, INFINI_IOC_BUFFER_DESTROY, first), 0);
+	CHECK_ERR(destroy(world.client, INFINI_IOC_BUFFER_DESTROY, second), 0);
+
+	arg.payload_bytes = world.payload_bytes;
+	arg.payload = (uintptr_t)world.payload;
+	arg.dispatches = 8;
+	arg.deadline_ns = test_deadline(20 * SECOND);
+	for (i = 0; i < 2; i++) {
+		CHECK_ERR(infini_exchange(world.executor, &arg), -EFAULT);
+		CHECK_EQ(arg.returned, 0);
+	}
+	stats_get(world.client, &stats);
+	CHECK_EQ(stats.buffers, 2);
+	arg.dispatches = (uintptr_t)dispatches;
+	CHECK_ERR(infini_exchange(world.executor, &arg), 0);
+	CHECK_EQ(arg.returned, 2);
+	for (i = 0; i < 2; i++) {
+		CHECK_EQ(dispatches[i].op, INFINI_OP_BUFFER_FREE);
+		CHECK_EQ(dispatches[i].object, ids[i]);
+	}
+	CHECK_EQ(hand_look(&world, dispatches, 3), 0);
+	stats_get(world.client, &stats);
+	CHECK_EQ(stats.buffers, 0);
+}
+
 static void held_bytes(void)
 {
 	struct infini_exchange arg = { .held_bytes = 5 * MIB };
@@ -621,6 +671,7 @@ static const struct test tests[] = {
 	{ "jobs survive an area that cannot be written", unwritable },
 	{ "PROGRAM_READ", program_read },
 	{ "the end of a buffer is told and confirmed", notices },
+	{ "an end that could not be told is told again", notices_unwritable },
 	{ "memory the worker holds is the vdev's", held_bytes },
 	{ "tokens are the larger of two counts", tokens },
 	{ "tokens of prompts, scored and embedded ones are told apart", token_kinds },
