@@ -587,6 +587,22 @@ static bool infini_executor_has_news(struct infini_executor *executor)
 	       READ_ONCE(executor->state) != INFINI_EXECUTOR_SERVING;
 }
 
+/*
+ * Sleep until there is news. Not with the lock: frozen, the process would keep it from revocation, and
+ * whoever waits for that.
+ */
+static int infini_exchange_sleep(struct infini_executor *executor, s64 deadline_ns)
+{
+	int err;
+
+	executor->asleep = true;
+	mutex_unlock(&executor->lock);
+	err = infini_wait_event(executor->wait, infini_executor_has_news(executor), deadline_ns);
+	mutex_lock(&executor->lock);
+	executor->asleep = false;
+	return err;
+}
+
 /* Leaving without a job: not to be picked, and a slot that is held for nothing is given up. */
 static void infini_exchange_leave(struct infini_executor *executor)
 {
@@ -620,8 +636,7 @@ static int infini_exchange_wait(struct infini_executor *executor, struct infini_
 			nr = infini_exchange_take(executor, cmd, &nr_jobs);
 		if (nr || executor->nr_held)
 			break;
-		err = infini_wait_event(executor->wait, infini_executor_has_news(executor),
-					cmd->deadline_ns);
+		err = infini_exchange_sleep(executor, cmd->deadline_ns);
 		if (err)
 			break;
 	}
@@ -660,6 +675,10 @@ static int infini_executor_exchange(struct infini_ucmd *ucmd)
 		return err;
 	if (mutex_lock_interruptible(&executor->lock))
 		return -EINTR;
+	if (executor->asleep) {
+		mutex_unlock(&executor->lock);
+		return -EBUSY;
+	}
 	cmd->accepted = 0;
 	cmd->returned = 0;
 	infini_vdev_charge_held(vdev, min(cmd->held_bytes, vdev->device->memory_bytes));

@@ -10,7 +10,7 @@
  *	infini_registry_lock	mutex: names, ids, creation and deletion of devices and vdevs
  *	vdev->lock		mutex: the list of clients, limits, who may open
  *	queue->submit_lock	mutex: one submitter at a time; job slots that are IDLE
- *	executor->lock		mutex: one EXCHANGE at a time
+ *	executor->lock		mutex: what an EXCHANGE has in its hands; not while it sleeps
  *	client->lock		mutex: the list of queues
  *	map_sem			rwsem of a mapper: faults read, revocation writes
  *	device->lock		spinlock, irqsave: the scheduler, queues' job states, executors' held
@@ -473,7 +473,8 @@ struct infini_bounce {
 /**
  * struct infini_executor - one worker's channel
  * @refs: the file, the vdev's pointer, revocation
- * @lock: one EXCHANGE at a time
+ * @lock: one EXCHANGE at a time, and none of it while the executor is ended
+ * @asleep: an EXCHANGE sleeps, which has dropped @lock for it: not the time for another one; @lock
  * @state: device->lock, as everything below
  * @tgid: of the process that attached, compared by reference
  * @granted: holds a slot
@@ -495,6 +496,7 @@ struct infini_executor {
 	struct infini_vdev *vdev;
 	struct infini_mapper mapper;
 	struct mutex lock;
+	bool asleep;
 	wait_queue_head_t wait;
 	enum infini_executor_state state;
 	struct pid *tgid;

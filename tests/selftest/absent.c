@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Executors that are there and do not come: what waits for them must not wait for ever. */
+#include <fcntl.h>
 #include <infini/null.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -133,11 +136,101 @@ static void stopped_with_a_slot(void)
 	CHECK_EQ(waitpid(process, &status, 0), process);
 }
 
+#define FREEZER	"/run/infini-freezer"
+
+static void freezer_write(const char *file, const char *text)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), FREEZER "/test/%s", file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	CHECK_EQ(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static bool freezer_is(const char *state)
+{
+	char text[16] = "";
+	int fd = open(FREEZER "/test/freezer.state", O_RDONLY | O_CLOEXEC);
+
+	CHECK(fd >= 0);
+	CHECK(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	return !strncmp(text, state, strlen(state));
+}
+
+/* That of version 1, in which, as when the machine goes to sleep, processes stay in their calls. */
+static void freezer_make(pid_t pid)
+{
+	char text[16];
+
+	CHECK(!mkdir(FREEZER, 0700) || errno == EEXIST);
+	if (mount("none", FREEZER, "cgroup", 0, "freezer"))
+		test_skip("this kernel has no freezer of control groups, version 1");
+	CHECK_EQ(mkdir(FREEZER "/test", 0700), 0);
+	snprintf(text, sizeof(text), "%d", pid);
+	freezer_write("cgroup.procs", text);
+}
+
+static void freezer_remove(void)
+{
+	AWAIT(!rmdir(FREEZER "/test"));
+	CHECK_EQ(umount(FREEZER), 0);
+	CHECK_EQ(rmdir(FREEZER), 0);
+}
+
+static char process_state(pid_t pid)
+{
+	char path[32], state = '?';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	CHECK(file);
+	CHECK_EQ(fscanf(file, "%*d %*s %c", &state), 1);
+	fclose(file);
+	return state;
+}
+
+/*
+ * A frozen process cannot even be killed. It sleeps in EXCHANGE and keeps nothing there that others wait
+ * for: what waits for it is let go.
+ */
+static void frozen_with_a_slot(void)
+{
+	struct infini_job job = job_nop();
+	struct world world;
+	uint64_t seqno;
+	uint32_t queue;
+	int status = 0, err;
+
+	test_need_root();
+	test_param_set("grace_ms", 300);
+	test_param_set("executor_wait_ms", 300);
+	world_make(&world, &(struct setup){ .executor = WORLD_PROCESS });
+	queue = queue_make(world.client, 8);
+	CHECK_ERR(submit_wait(world.client, queue, &job, NULL), 0);
+	AWAIT(process_state(world.process) == 'S');
+	freezer_make(world.process);
+	freezer_write("freezer.state", "FROZEN");
+	AWAIT(freezer_is("FROZEN"));
+	seqno = submit_one(world.client, queue, &job);
+	err = wait_for(world.client, queue, seqno, test_deadline(30 * SECOND), &status);
+	freezer_write("freezer.state", "THAWED");
+	check_killed(world.process);
+	freezer_remove();
+	CHECK_ERR(err, 0);
+	CHECK_ERR(status, -EHOSTDOWN);
+}
+
 static const struct test tests[] = {
 	{ "one that attaches and never comes is ended, the next one serves",
 	  attached_and_gone_quiet },
 	{ "one that attaches to waiting work has so long and no longer", attached_to_waiting_work },
 	{ "one that is stopped loses the slot it was given", stopped_with_a_slot },
+	{ "one that is frozen keeps nobody waiting", frozen_with_a_slot },
 };
 
 TEST_MAIN(tests)

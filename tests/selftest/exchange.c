@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* EXCHANGE, step by step: order, windows, yielding, late and false results, payloads. */
 #include <infini/null.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -544,6 +545,49 @@ static void notices_unwritable(void)
 	CHECK_EQ(stats.buffers, 0);
 }
 
+struct waiting {
+	struct world *world;
+	struct infini_dispatch dispatch;
+	uint32_t returned;
+	int err;
+};
+
+static void *wait_inside(void *arg)
+{
+	struct waiting *waiting = arg;
+
+	waiting->err = hand_exchange(waiting->world, NULL, 0, &waiting->dispatch, 1, INFINI_FOREVER,
+				     &waiting->returned);
+	return NULL;
+}
+
+/* A second thread does not wait behind the first one's waiting, and does not disturb it. */
+static void two_threads(void)
+{
+	struct waiting waiting = { .err = 1 };
+	struct infini_dispatch dispatch;
+	struct world world;
+	pthread_t thread;
+	uint32_t queue;
+	int i, status;
+
+	world_make(&world, &(struct setup){ .executor = WORLD_BY_HAND });
+	queue = queue_make(world.client, 4);
+	waiting.world = &world;
+	CHECK_EQ(pthread_create(&thread, NULL, wait_inside, &waiting), 0);
+	AWAIT(hand_exchange(&world, NULL, 0, NULL, 0, 0, NULL) == -EBUSY);
+	for (i = 0; i < 3; i++)
+		CHECK_ERR(hand_exchange(&world, NULL, 0, &dispatch, 1, INFINI_FOREVER, NULL),
+			  -EBUSY);
+	submit_one(world.client, queue, &nop);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_ERR(waiting.err, 0);
+	CHECK_EQ(waiting.returned, 1);
+	CHECK_ERR(hand_give(&world, waiting.dispatch.dispatch, 0, 0), 0);
+	CHECK_ERR(wait_for(world.client, queue, 1, 0, &status), 0);
+	CHECK_ERR(status, 0);
+}
+
 static void held_bytes(void)
 {
 	struct infini_exchange arg = { .held_bytes = 5 * MIB };
@@ -672,6 +716,7 @@ static const struct test tests[] = {
 	{ "PROGRAM_READ", program_read },
 	{ "the end of a buffer is told and confirmed", notices },
 	{ "an end that could not be told is told again", notices_unwritable },
+	{ "one thread waits, a second one is refused", two_threads },
 	{ "memory the worker holds is the vdev's", held_bytes },
 	{ "tokens are the larger of two counts", tokens },
 	{ "tokens of prompts, scored and embedded ones are told apart", token_kinds },

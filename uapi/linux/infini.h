@@ -858,8 +858,8 @@ struct infini_result {
  *
  * While the executor still holds jobs the call does not sleep. Results that are late (their job
  * was cancelled or timed out) are taken and dropped. Errors: EPERM not the attached process;
- * ESTALE a dispatch that never was this executor's; EPROTO a result out of range; ENODEV the
- * vdev or the device is gone and the worker should exit.
+ * EBUSY another thread waits in it; ESTALE a dispatch that never was this executor's; EPROTO a
+ * result out of range; ENODEV the vdev or the device is gone and the worker should exit.
  */
 struct infini_exchange {
 	__u32 size;

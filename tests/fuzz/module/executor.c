@@ -253,7 +253,8 @@ static void exchange(struct hands *hands)
 			nanosleep(&pause, NULL);
 		return;
 	}
-	if (err == -EPERM)
+	/* The other thread waits in there, or another process is who may. */
+	if (err == -EPERM || err == -EBUSY)
 		nanosleep(&pause, NULL);
 	/* What the module did not take is still to be answered, except a lie. */
 	i = err == -EPROTO || err == -ESTALE ? arg.accepted + 1 : arg.accepted;
