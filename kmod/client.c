@@ -355,7 +355,11 @@ static int infini_client_info(struct infini_ucmd *ucmd)
 			return -EFAULT;
 	info->id = vdev->id;
 	info->device_id = device->id;
+	/* A device that comes back may be described otherwise. */
+	mutex_lock(&infini_registry_lock);
 	info->device_class = device->device_class;
+	strscpy_pad((char *)info->description, device->description, sizeof(info->description));
+	mutex_unlock(&infini_registry_lock);
 	info->device_online = READ_ONCE(device->online);
 	info->nr_kinds = device->nr_kinds;
 	infini_client_limits(vdev, info);
@@ -364,7 +368,6 @@ static int infini_client_info(struct infini_ucmd *ucmd)
 	strscpy_pad((char *)info->name, vdev->name, sizeof(info->name));
 	strscpy_pad((char *)info->device_name, device->name, sizeof(info->device_name));
 	strscpy_pad((char *)info->backend, device->backend, sizeof(info->backend));
-	strscpy_pad((char *)info->description, device->description, sizeof(info->description));
 	return infini_ucmd_respond(ucmd);
 }
 

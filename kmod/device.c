@@ -59,7 +59,7 @@ void infini_device_schedule_locked(struct infini_device *device, u64 now)
 	lockdep_assert_held(&device->lock);
 	while ((picked = infini_sched_pick(&device->sched, now))) {
 		executor = container_of(picked, struct infini_vdev, sched)->executor;
-		executor->granted = true;
+		WRITE_ONCE(executor->granted, true);
 		executor->fresh = true;
 		executor->head_since_ns = now;
 		list_add_tail(&executor->running_link, &device->running);
@@ -246,17 +246,14 @@ static struct infini_device *infini_device_new(void)
 	return device;
 }
 
+/* What may be another when the device comes back. */
 static void infini_device_describe(struct infini_device *device,
-				   const struct infini_device_register *cmd,
-				   const struct infini_memory_kind *kinds)
+				   const struct infini_device_register *cmd)
 {
-	strscpy(device->backend, (const char *)cmd->backend, sizeof(device->backend));
 	strscpy(device->description, (const char *)cmd->description, sizeof(device->description));
 	device->device_class = cmd->device_class;
 	device->level = cmd->level;
 	WRITE_ONCE(device->memory_bytes, cmd->memory_bytes);
-	device->nr_kinds = cmd->nr_kinds;
-	memcpy(device->kinds, kinds, sizeof(device->kinds));
 }
 
 /* A device that comes back must be what its vdevs and their buffers were made on. */
@@ -273,7 +270,7 @@ static int infini_device_revive(struct infini_device *device,
 	    memcmp(kinds, device->kinds, sizeof(*kinds) * cmd->nr_kinds) ||
 	    strcmp((const char *)cmd->backend, device->backend))
 		return -EBUSY;
-	infini_device_describe(device, cmd, kinds);
+	infini_device_describe(device, cmd);
 	return 0;
 }
 
@@ -296,7 +293,10 @@ static int infini_device_add(const struct infini_device_register *cmd,
 	if (!device)
 		return -ENOMEM;
 	strscpy(device->name, (const char *)cmd->name, sizeof(device->name));
-	infini_device_describe(device, cmd, kinds);
+	strscpy(device->backend, (const char *)cmd->backend, sizeof(device->backend));
+	device->nr_kinds = cmd->nr_kinds;
+	memcpy(device->kinds, kinds, sizeof(device->kinds));
+	infini_device_describe(device, cmd);
 	infini_sched_init(&device->sched, cmd->slots);
 	err = xa_alloc(&infini_devices, &device->id, device, XA_LIMIT(1, INFINI_DEVICES_MAX),
 		       GFP_KERNEL_ACCOUNT);

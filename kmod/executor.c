@@ -382,7 +382,7 @@ static void infini_executor_settle_locked(struct infini_executor *executor, u64 
 	if (executor->waiting && infini_sched_queue_pick(&vdev->sched) &&
 	    infini_sched_may_continue(&device->sched, &vdev->sched, now))
 		return;
-	executor->granted = false;
+	WRITE_ONCE(executor->granted, false);
 	list_del_init(&executor->running_link);
 	infini_sched_put(&device->sched, &vdev->sched, now);
 	infini_vdev_tell_throttle_locked(vdev);
@@ -581,9 +581,10 @@ static void infini_exchange_undo(struct infini_executor *executor, u32 nr_jobs)
 	infini_wakeups_run(&wakeups);
 }
 
+/* Without the lock: who then takes what there is looks again. */
 static bool infini_executor_has_news(struct infini_executor *executor)
 {
-	return READ_ONCE(executor->granted) || !list_empty_careful(&executor->vdev->notices) ||
+	return READ_ONCE(executor->granted) || !list_empty(&executor->vdev->notices) ||
 	       READ_ONCE(executor->state) != INFINI_EXECUTOR_SERVING;
 }
 
@@ -714,10 +715,10 @@ static int infini_executor_attach(struct infini_ucmd *ucmd)
 	} else if (executor->state != INFINI_EXECUTOR_FREE) {
 		err = -EBUSY;
 	} else {
-		executor->tgid = get_pid(task_tgid(current));
+		WRITE_ONCE(executor->tgid, get_pid(task_tgid(current)));
 		executor->window = cmd->window;
 		executor->generation = ++vdev->generation;
-		executor->state = INFINI_EXECUTOR_SERVING;
+		WRITE_ONCE(executor->state, INFINI_EXECUTOR_SERVING);
 	}
 	spin_unlock_irqrestore(&device->lock, flags);
 	if (err)
@@ -725,7 +726,7 @@ static int infini_executor_attach(struct infini_ucmd *ucmd)
 	/* Should this one die, what waits then gets the whole time again for the next. */
 	if (cancel_delayed_work(&vdev->no_executor_work))
 		infini_vdev_put(vdev);
-	if (READ_ONCE(vdev->sched.nr_ready))
+	if (infini_vdev_has_work(vdev))
 		infini_vdev_expect_executor(vdev);
 	trace_infini_executor_state(vdev, executor->generation, INFINI_EXECUTOR_SERVING);
 	infini_netlink_event(INFINI_EVENT_EXECUTOR_ATTACHED, device, vdev, pid_nr(executor->tgid));

@@ -675,6 +675,7 @@ void infini_vdev_cancel_waiting(struct infini_vdev *vdev, int status);
 void infini_vdev_want_executor(struct infini_vdev *vdev);
 void infini_vdev_expect_executor(struct infini_vdev *vdev);
 bool infini_vdev_served_locked(const struct infini_vdev *vdev);
+bool infini_vdev_has_work(struct infini_vdev *vdev);
 void infini_vdev_delete_all(void);
 void infini_vdev_fail(struct infini_vdev *vdev, int status);
 

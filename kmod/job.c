@@ -717,7 +717,7 @@ static struct infini_queue *infini_alloc_queue(struct infini_client *client)
 		return client->alloc_queue;
 	}
 	list_add_tail(&queue->link, &client->queue_list);
-	client->nr_queues++;
+	WRITE_ONCE(client->nr_queues, client->nr_queues + 1);
 	WRITE_ONCE(client->alloc_queue, queue);
 	mutex_unlock(&client->lock);
 	return queue;

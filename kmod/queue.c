@@ -140,7 +140,7 @@ void infini_queue_destroy(struct infini_queue *queue, int status)
 	mutex_lock(&client->lock);
 	if (!list_empty(&queue->link)) {
 		list_del_init(&queue->link);
-		client->nr_queues--;
+		WRITE_ONCE(client->nr_queues, client->nr_queues - 1);
 	}
 	mutex_unlock(&client->lock);
 
@@ -336,7 +336,7 @@ int infini_queue_create_ioctl(struct infini_ucmd *ucmd)
 		goto err_handle;
 	mutex_lock(&client->lock);
 	list_add_tail(&queue->link, &client->queue_list);
-	client->nr_queues++;
+	WRITE_ONCE(client->nr_queues, client->nr_queues + 1);
 	mutex_unlock(&client->lock);
 	xa_store(&client->queues, handle, queue, GFP_KERNEL_ACCOUNT);
 	return 0;

@@ -205,7 +205,7 @@ TRACE_EVENT(infini_buffer_charge,
 		__entry->kind = buffer->kind;
 		__entry->bytes = bytes;
 		__entry->used_bytes = atomic64_read(&vdev->memory_used_bytes);
-		__entry->limit_bytes = vdev->memory_limit_bytes;
+		__entry->limit_bytes = READ_ONCE(vdev->memory_limit_bytes);
 	),
 	TP_printk("vdev=%u buffer=%u type=%u kind=%u bytes=%lld used_bytes=%llu limit_bytes=%llu",
 		  __entry->vdev, __entry->buffer, __entry->type, __entry->kind, __entry->bytes,

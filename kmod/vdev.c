@@ -228,6 +228,18 @@ bool infini_vdev_served_locked(const struct infini_vdev *vdev)
 	       (vdev->executor->waiting || vdev->executor->nr_held);
 }
 
+/* Is something ready to be dispatched? */
+bool infini_vdev_has_work(struct infini_vdev *vdev)
+{
+	unsigned long flags;
+	bool work;
+
+	spin_lock_irqsave(&vdev->device->lock, flags);
+	work = vdev->sched.nr_ready;
+	spin_unlock_irqrestore(&vdev->device->lock, flags);
+	return work;
+}
+
 /* Vendor libraries may take long to start, so one that attached gets more time for it. */
 static unsigned int infini_vdev_patience_locked(const struct infini_vdev *vdev)
 {
@@ -591,7 +603,7 @@ static int infini_vdev_unlink(struct infini_vdev *vdev, bool force, struct infin
 		err = -EBUSY;
 	} else {
 		spin_lock_irqsave(&device->lock, flags);
-		vdev->dead = true;
+		WRITE_ONCE(vdev->dead, true);
 		spin_unlock_irqrestore(&device->lock, flags);
 		xa_erase(&infini_vdevs, vdev->id);
 		infini_vdev_promised(vdev, &promise);

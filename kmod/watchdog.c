@@ -177,7 +177,7 @@ void infini_executor_revoke(struct infini_executor *executor)
 	spin_lock_irqsave(&device->lock, flags);
 	was = executor->state;
 	if (was < INFINI_EXECUTOR_REVOKED) {
-		executor->state = INFINI_EXECUTOR_REVOKED;
+		WRITE_ONCE(executor->state, INFINI_EXECUTOR_REVOKED);
 		executor->grace_until_ns = 0;
 		/* Not to be given a slot while it dies; the one it has it keeps until then. */
 		executor->waiting = false;
@@ -197,7 +197,7 @@ void infini_executor_revoke(struct infini_executor *executor)
 	infini_executor_end_held(executor, -EOWNERDEAD);
 	mutex_unlock(&executor->lock);
 	/* A process that does not die, on hardware without an answer, is not to be waited for. */
-	if (READ_ONCE(vdev->sched.nr_ready))
+	if (infini_vdev_has_work(vdev))
 		infini_vdev_expect_executor(vdev);
 }
 
@@ -212,13 +212,13 @@ static bool infini_executor_detach(struct infini_executor *executor, struct list
 
 	spin_lock_irqsave(&device->lock, flags);
 	now = ktime_get_ns();
-	executor->state = INFINI_EXECUTOR_GONE;
+	WRITE_ONCE(executor->state, INFINI_EXECUTOR_GONE);
 	mine = vdev->executor == executor;
 	if (mine) {
 		infini_sched_vdev_online(&device->sched, &vdev->sched, false, now);
 		executor->waiting = false;
 		if (executor->granted) {
-			executor->granted = false;
+			WRITE_ONCE(executor->granted, false);
 			list_del_init(&executor->running_link);
 			infini_sched_put(&device->sched, &vdev->sched, now);
 		}
@@ -240,7 +240,7 @@ static bool infini_executor_detach(struct infini_executor *executor, struct list
 void infini_executor_lost(struct infini_executor *executor)
 {
 	struct infini_vdev *vdev = executor->vdev;
-	bool clients, work;
+	bool clients;
 	LIST_HEAD(notices);
 
 	if (READ_ONCE(executor->state) == INFINI_EXECUTOR_GONE)
@@ -258,8 +258,7 @@ void infini_executor_lost(struct infini_executor *executor)
 	mutex_lock(&vdev->lock);
 	clients = vdev->nr_clients;
 	mutex_unlock(&vdev->lock);
-	work = READ_ONCE(vdev->sched.nr_ready);
-	if (work)
+	if (infini_vdev_has_work(vdev))
 		infini_vdev_expect_executor(vdev);
 	else if (clients)
 		infini_vdev_want_executor(vdev);
