@@ -251,6 +251,26 @@ def case_killed(world):
     wait_until("another infinid runs", lambda: unit("MainPID") not in (before, "0"))
 
 
+def case_mistake(world):
+    """a mistake in the configuration: systemd tries ever more seldom; when it is mended the same worker serves on"""
+    path = "/etc/infini/infinid.conf"
+    with open(path, encoding="utf-8") as file:
+        right = file.read()
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("\n[infinid]\nwindow = 1000\n")
+    while_writing(world, "three attempts", ["sh", "-c", "! systemctl restart infinid; until "
+                  "[ $(systemctl show --value --property NRestarts infinid) -ge 3 ]; do sleep 1; done"])
+    worker = vdev("a")["executor_pid"]
+    waits = unit("RestartUSec"), unit("RestartUSecNext")
+    print(f"# from {waits[0]} to {waits[1]} after {unit('NRestarts')} attempts")
+    check(waits[0] != waits[1], f"it waits {waits[1]} each time")
+    check("window" in journal()[-2000:], "the journal does not say what is wrong")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(right)
+    run(["systemctl", "restart", "infinid"])
+    check(vdev("a")["executor_pid"] == worker, "another worker serves now")
+
+
 def case_reload(_):
     """systemctl reload reads the configuration again"""
     before = unit("MainPID")
@@ -281,13 +301,37 @@ def case_second_kernel(_):
     check(signer, "it is not signed")
 
 
-def case_boot_without_module(_):
-    """the module comes after infinid was started: then infinid comes, too"""
-    run(["infinictl", "vdev", "delete", "a"], fails=True)
+def unload():
     run(["systemctl", "stop", "infinid"])
     wait_until("the module is free", lambda: not run(["modprobe", "-r", "infini"], fails=True)[1])
+
+
+def case_boot_without_module(_):
+    """a module that cannot be loaded: the start fails once, and says why; it comes, and so does infinid"""
+    run(["infinictl", "vdev", "delete", "a"], fails=True)
+    unload()
+    with open("/etc/modprobe.d/refused.conf", "w", encoding="utf-8") as file:
+        file.write("install infini false\n")
+    run(["journalctl", "--sync"])
+    said = len(journal().splitlines())
+    _, err = run(["systemctl", "start", "infinid"], fails=True)
+    check("ssertion failed" in err, f"systemctl start says: {err}")
+    run(["journalctl", "--sync"])
+    lines = journal().splitlines()[said:]
+    check(len(lines) in (1, 2) and all("ssert" in line for line in lines), f"the journal: {lines}")
+    status, _ = run(["systemctl", "status", "--no-pager", "infinid"], fails=True)
+    check("AssertPathExists=/dev/infini was not met" in status, f"systemctl status says: {status}")
+    check((unit("ActiveState"), unit("SubState"), unit("NRestarts")) == ("inactive", "dead", "0"), "it tries again")
+    os.remove("/etc/modprobe.d/refused.conf")
     run(["modprobe", "infini"])
     wait_until("infinid runs", lambda: unit("ActiveState") == "active")
+
+
+def case_start_loads_module(_):
+    """systemctl start loads a module that is not there yet"""
+    unload()
+    run(["systemctl", "start", "infinid"])
+    check(unit("ActiveState") == "active", "infinid does not run")
 
 
 def case_secure_boot(_):
