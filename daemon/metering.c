@@ -84,14 +84,30 @@ static int metrics_page(enum infini_metrics_page page, bool prometheus, char **d
 	return ret;
 }
 
+bool infini_metering_take_socket(struct supervisor *s, const struct infini_fdstore_file *file)
+{
+	if (s->places.nr_passed == INFINI_METRICS_PASSED_MAX) {
+		infini_warn("metrics are served on %d sockets of the service manager, and no more",
+			    INFINI_METRICS_PASSED_MAX);
+		return false;
+	}
+	if (!infini_metrics_http_accepts(file->fd)) {
+		infini_warn("\"%s\" of the service manager is no socket that listens", file->name);
+		return false;
+	}
+	s->places.passed[s->places.nr_passed++] = file->fd;
+	return true;
+}
+
 /* Without metrics the daemon still does its work. */
 void infini_metering_start_pages(struct supervisor *s)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u32 = SOURCE_METRICS };
 	char why[256];
 
-	if (infini_metrics_http_start(&s->metrics, s->config->metrics_socket,
-				      s->config->metrics_port, metrics_page, s, why, sizeof(why)))
+	s->places.path = s->config->metrics_socket;
+	s->places.port = s->config->metrics_port;
+	if (infini_metrics_http_start(&s->metrics, &s->places, metrics_page, s, why, sizeof(why)))
 		infini_err("there are no metrics: %s", why);
 	else if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, infini_metrics_http_fd(s->metrics), &event))
 		infini_err("there are no metrics: %s", strerror(errno));

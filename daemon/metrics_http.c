@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Answers GET /metrics, on a UNIX socket and on a port of this machine alone. */
+/* Answers GET /metrics: on a UNIX socket, on a port of this machine alone, and on sockets that are passed. */
 #include "metrics_http.h"
 
 #include "clock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/infini.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
@@ -28,7 +29,8 @@
 #define TYPE_PROMETHEUS		"text/plain; version=0.0.4; charset=utf-8"
 #define TYPE_WORDS		"text/plain; charset=utf-8"
 
-enum listener { LISTENER_UNIX, LISTENER_TCP, NR_LISTENERS };
+enum listener { LISTENER_UNIX, LISTENER_TCP, LISTENER_PASSED,
+		NR_LISTENERS = LISTENER_PASSED + INFINI_METRICS_PASSED_MAX };
 
 struct infini_metrics_http {
 	infini_metrics_page_fn page;
@@ -221,44 +223,74 @@ explain(char *why, size_t why_bytes, int error, const char *format, ...)
 	return error;
 }
 
-static int start_listeners(struct infini_metrics_http *http, const char *path, uint32_t port,
+bool infini_metrics_http_accepts(int fd)
+{
+	int listens = 0;
+	socklen_t bytes = sizeof(listens);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) && listens;
+}
+
+/* Who passes a socket may have left it to block. */
+static int start_passed(struct infini_metrics_http *http, enum listener listener, int passed)
+{
+	int fd = fcntl(passed, F_DUPFD_CLOEXEC, 0), flags = fcntl(passed, F_GETFL);
+
+	if (fd < 0)
+		return -errno;
+	if (flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK))
+		return start_daemon(http, listener, fd);
+	flags = -errno;
+	close(fd);
+	return flags;
+}
+
+static int start_listeners(struct infini_metrics_http *http, const struct infini_metrics_places *places,
 			   char *why, size_t why_bytes)
 {
-	int ret = open_unix(path);
+	int ret = open_unix(places->path);
 
 	if (ret >= 0) {
-		snprintf(http->path, sizeof(http->path), "%s", path);
+		snprintf(http->path, sizeof(http->path), "%s", places->path);
 		ret = start_daemon(http, LISTENER_UNIX, ret);
 	}
 	if (ret < 0)
-		return explain(why, why_bytes, ret, "%s", path);
-	if (!port)
-		return 0;
-	ret = open_tcp(port);
-	if (ret >= 0)
-		ret = start_daemon(http, LISTENER_TCP, ret);
-	return ret < 0 ? explain(why, why_bytes, ret, "127.0.0.1 port %u", port) : 0;
+		return explain(why, why_bytes, ret, "%s", places->path);
+	if (places->port) {
+		ret = open_tcp(places->port);
+		if (ret >= 0)
+			ret = start_daemon(http, LISTENER_TCP, ret);
+		if (ret < 0)
+			return explain(why, why_bytes, ret, "127.0.0.1 port %u", places->port);
+	}
+	for (unsigned int i = 0; i < places->nr_passed; i++) {
+		ret = start_passed(http, LISTENER_PASSED + i, places->passed[i]);
+		if (ret < 0)
+			return explain(why, why_bytes, ret, "socket %u of the service manager", i + 1);
+	}
+	return 0;
 }
 
-int infini_metrics_http_start(struct infini_metrics_http **out, const char *path, uint32_t port,
+int infini_metrics_http_start(struct infini_metrics_http **out,
+			      const struct infini_metrics_places *places,
 			      infini_metrics_page_fn page, void *arg, char *why, size_t why_bytes)
 {
 	struct infini_metrics_http *http;
 	int ret;
 
 	*out = NULL;
-	if (strlen(path) >= INFINI_METRICS_SOCKET_BYTES)
-		return explain(why, why_bytes, -ENAMETOOLONG, "%s", path);
+	if (strlen(places->path) >= INFINI_METRICS_SOCKET_BYTES)
+		return explain(why, why_bytes, -ENAMETOOLONG, "%s", places->path);
 	http = calloc(1, sizeof(*http));
 	if (!http)
-		return explain(why, why_bytes, -ENOMEM, "%s", path);
+		return explain(why, why_bytes, -ENOMEM, "%s", places->path);
 	http->page = page;
 	http->arg = arg;
 	http->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (http->epoll_fd < 0)
 		ret = explain(why, why_bytes, -errno, "epoll");
 	else
-		ret = start_listeners(http, path, port, why, why_bytes);
+		ret = start_listeners(http, places, why, why_bytes);
 	if (ret)
 		infini_metrics_http_stop(http);
 	else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Answers GET /metrics, on a UNIX socket and on a port of this machine alone. */
+/* Answers GET /metrics: on a UNIX socket, on a port of this machine alone, and on sockets that are passed. */
 #ifndef INFINI_DAEMON_METRICS_HTTP_H
 #define INFINI_DAEMON_METRICS_HTTP_H
 
@@ -9,6 +9,7 @@
 
 /* The path of a socket with its NUL has to fit into struct sockaddr_un. */
 #define INFINI_METRICS_SOCKET_BYTES	108
+#define INFINI_METRICS_PASSED_MAX	4
 
 struct infini_metrics_http;
 
@@ -26,12 +27,24 @@ enum infini_metrics_page {
 typedef int (*infini_metrics_page_fn)(enum infini_metrics_page page, bool prometheus, char **text,
 				      size_t *length, void *arg);
 
+struct infini_metrics_places {
+	const char *path;		/* which only root can connect to */
+	uint32_t port;			/* of 127.0.0.1; 0: none */
+	/* Sockets that somebody else listens on, and goes on with afterwards. */
+	int passed[INFINI_METRICS_PASSED_MAX];
+	unsigned int nr_passed;
+};
+
 /*
- * Listen on @path, which only root can connect to, and on @port of 127.0.0.1 unless it is 0.
- * Nothing runs by itself: see infini_metrics_http_run(). 0 or -errno with a sentence in @why.
+ * Answer at @places. Nothing runs by itself: see infini_metrics_http_run(). 0 or -errno with a sentence
+ * in @why.
  */
-int infini_metrics_http_start(struct infini_metrics_http **out, const char *path, uint32_t port,
+int infini_metrics_http_start(struct infini_metrics_http **out,
+			      const struct infini_metrics_places *places,
 			      infini_metrics_page_fn page, void *arg, char *why, size_t why_bytes);
+
+/* Whether @fd is a socket that can be passed. */
+bool infini_metrics_http_accepts(int fd);
 
 /* Readable when there is something to do. */
 int infini_metrics_http_fd(const struct infini_metrics_http *http);
@@ -40,7 +53,7 @@ int64_t infini_metrics_http_next_ns(const struct infini_metrics_http *http);
 /* Do it, without waiting. */
 void infini_metrics_http_run(struct infini_metrics_http *http);
 
-/* Connections are cut; the socket's name is removed. NULL is fine. */
+/* Connections are cut; the socket's name is removed, those that were passed stay open. NULL is fine. */
 void infini_metrics_http_stop(struct infini_metrics_http *http);
 
 #endif /* INFINI_DAEMON_METRICS_HTTP_H */

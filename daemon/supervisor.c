@@ -424,7 +424,8 @@ static bool inherit_worker(struct supervisor *s, const struct infini_fdstore_fil
 
 static void inherit_file(struct supervisor *s, const struct infini_fdstore_file *file)
 {
-	if (infini_fdstore_is(file->name, "device") ? inherit_device(s, file) :
+	if (infini_fdstore_is(file->name, "metrics") ? infini_metering_take_socket(s, file) :
+	    infini_fdstore_is(file->name, "device") ? inherit_device(s, file) :
 	    infini_fdstore_is(file->name, "worker") && inherit_worker(s, file))
 		return;
 	infini_debug("\"%s\" is of no use any more", file->name);
@@ -567,6 +568,8 @@ static void close_all(struct supervisor *s)
 	infini_discovery_stop(s);
 	infini_inventory_watch_stop(&s->hardware);
 	infini_metering_stop_pages(s);
+	for (unsigned int i = 0; i < s->places.nr_passed; i++)
+		close(s->places.passed[i]);
 	infini_lifetime_close(&s->lifetime);
 	infini_ledger_close(s->ledger);
 	infini_sample_free(&s->gone);
@@ -613,13 +616,13 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 	if (!ret) {
 		if (s->config->user_is_fallback)
 			infini_notice("there is no user \"infini\": workers run as nobody");
-		infini_metering_start_pages(s);
 		infini_metering_open_ledger(s);
 		start_cgroups(s);
 		start_lifetime(s);
 		start_inventory(s);
 		infini_remotes_configure(&s->remotes, s->config);
 		inherit(s);
+		infini_metering_start_pages(s);
 		infini_discovery_start(s);
 		ret = serve(s);
 		if (infini_fdstore_present())

@@ -31,6 +31,7 @@ struct supervisor {
 	struct infini_roster roster;
 	struct infini_crew crew;
 	struct infini_metrics_http *metrics;	/* NULL when it could not listen */
+	struct infini_metrics_places places;	/* the service manager's; the others are the configuration's */
 	struct infini_lifetime lifetime;
 	struct infini_energy energy;
 	struct infini_ledger *ledger;		/* NULL when it could not be opened */

@@ -282,7 +282,8 @@ static struct infini_metrics_http *start(uint32_t port)
 	char why[256] = "";
 
 	counted_fill();
-	if (infini_metrics_http_start(&http, path, port, page, NULL, why, sizeof(why)))
+	if (infini_metrics_http_start(&http, &(struct infini_metrics_places){ .path = path, .port = port },
+				      page, NULL, why, sizeof(why)))
 		fail_msg("%s", why);
 	return http;
 }
@@ -420,7 +421,8 @@ static void port_in_use_is_said(void **state)
 	(void)state;
 	http = start(port);
 	strcat(path, "2");
-	assert_int_equal(infini_metrics_http_start(&second, path, port, page, NULL, why,
+	assert_int_equal(infini_metrics_http_start(&second, &(struct infini_metrics_places){
+							.path = path, .port = port }, page, NULL, why,
 						   sizeof(why)), -EADDRINUSE);
 	snprintf(expected, sizeof(expected), "127.0.0.1 port %u: Address already in use", port);
 	assert_string_equal(why, expected);
@@ -453,10 +455,50 @@ static void socket_is_private_and_replaces_a_stale_one(void **state)
 	infini_metrics_http_stop(http);
 	/* What is no socket is not ours to remove. */
 	close(open(path, O_CREAT | O_WRONLY, 0600));
-	assert_int_equal(infini_metrics_http_start(&http, path, 0, page, NULL, why, sizeof(why)),
+	assert_int_equal(infini_metrics_http_start(&http, &(struct infini_metrics_places){
+							.path = path }, page, NULL, why, sizeof(why)),
 			 -EEXIST);
 	assert_non_null(strstr(why, "it is there and is no socket"));
 	assert_int_equal(unlink(path), 0);
+}
+
+static int dial_address(const struct sockaddr_in *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+	return fd;
+}
+
+/* As a service manager does it: whoever connects between two servers is answered by the second. */
+static void passed_sockets_outlive_the_server(void **state)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct infini_metrics_places places = { .path = path, .nr_passed = 1 };
+	socklen_t bytes = sizeof(address);
+	struct infini_metrics_http *http;
+	int early, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char why[256];
+
+	(void)state;
+	counted_fill();
+	assert_false(infini_metrics_http_accepts(fd));
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, bytes), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &bytes), 0);
+	assert_true(infini_metrics_http_accepts(fd));
+	assert_false(infini_metrics_http_accepts(-1));
+	places.passed[0] = fd;
+	assert_int_equal(infini_metrics_http_start(&http, &places, page, NULL, why, sizeof(why)), 0);
+	assert_non_null(strstr(ask(http, dial_address(&address), requests[0].request), "\n# EOF\n"));
+	assert_non_null(strstr(ask(http, dial_unix(), requests[0].request), "\n# EOF\n"));
+	infini_metrics_http_stop(http);
+	early = dial_address(&address);
+	assert_int_equal(infini_metrics_http_start(&http, &places, page, NULL, why, sizeof(why)), 0);
+	assert_non_null(strstr(ask(http, early, requests[0].request), "\n# EOF\n"));
+	infini_metrics_http_stop(http);
+	assert_true(infini_metrics_http_accepts(fd));
+	close(fd);
 }
 
 /* Those who connect and say nothing do not keep others out for good. */
@@ -496,6 +538,7 @@ int main(void)
 		cmocka_unit_test(port_is_of_this_machine_alone),
 		cmocka_unit_test(port_in_use_is_said),
 		cmocka_unit_test(socket_is_private_and_replaces_a_stale_one),
+		cmocka_unit_test(passed_sockets_outlive_the_server),
 		cmocka_unit_test(silent_clients_lose_their_connections),
 	};
 	int failed;

@@ -4,9 +4,11 @@
 Infini is. The cases build on one another, in this order. TAP.
 usage: guest.py KDIR DEBS REBUILT [CASE...]"""
 import glob
+import grp
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -402,6 +404,49 @@ def case_completions(_):
             check(not missing, f"{shell}: {tool}: no {missing}")
     for path in glob.glob("/usr/share/zsh/vendor-completions/_infini*"):
         run(["zsh", "-n", path])
+
+
+def ask_metrics(path):
+    """The status and the last line of the answer."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(SECONDS)
+        door.connect(path)
+        door.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        lines = door.makefile("rb").read().splitlines()
+    return lines[0].split()[1], lines[-1]
+
+
+def case_socket(_):
+    """the metrics' socket unit: its first client starts infinid, none is refused while infinid is restarted"""
+    path, folder = "/run/infinid-metrics.sock", "/etc/systemd/system/infinid-metrics.socket.d"
+    good = (b"200", b"# EOF")
+    check(unit("UnitFileState", "infinid-metrics.socket") == "disabled", "it is enabled")
+    os.makedirs(folder)
+    with open(folder + "/who.conf", "w", encoding="utf-8") as file:
+        file.write("[Socket]\nSocketGroup=infini\n")
+    run(["systemctl", "daemon-reload"])
+    run(["systemctl", "stop", "infinid"])
+    run(["systemctl", "start", "infinid-metrics.socket"])
+    about = os.stat(path)
+    check((about.st_gid, about.st_mode & 0o777) == (grp.getgrnam("infini").gr_gid, 0o660), "who may ask")
+    check(unit("ActiveState") == "inactive", "infinid runs already")
+    check(ask_metrics(path) == good, "another answer of the first infinid")
+    before, asked = unit("MainPID"), 0
+    with subprocess.Popen(["systemctl", "restart", "infinid"]) as restart:
+        while restart.poll() is None:
+            check(ask_metrics(path) == good, "another answer while it is restarted")
+            asked += 1
+        check(not restart.returncode, "systemctl restart")
+    check(unit("MainPID") not in (before, "0"), "the same infinid runs")
+    check(ask_metrics(path) == good == ask_metrics("/run/infini/metrics.sock"), "another answer of the next infinid")
+    run(["systemctl", "reload", "infinid"])
+    check(ask_metrics(path) == good, "another answer after a reload")
+    print(f"# {asked} asked meanwhile")
+    run(["systemctl", "stop", "infinid-metrics.socket"])
+    check(not os.path.exists(path), "the socket is left")
+    os.remove(folder + "/who.conf")
+    os.rmdir(folder)
+    run(["systemctl", "daemon-reload"])
 
 
 def case_stop(_):
