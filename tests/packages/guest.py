@@ -461,7 +461,7 @@ def case_purge(world):
     """apt purge: files, unit, nodes, module and what DKMS built are gone; the user stays, as Debian wants it"""
     world.installed |= {line for line in run(["dpkg", "-L", *world.packages])[0].splitlines()
                         if line.startswith("/") and not os.path.isdir(line)}
-    run(["infinictl", "vdev", "create", "b", "--memory", "100M"])
+    run(["infinictl", "vdev", "create", "b", "--device", "cpu0", "--memory", "100M"])
     out, err = run(["apt-get", "purge", "--yes", *world.packages])
     with open("/out/purge.log", "w", encoding="utf-8") as file:
         file.write(out + err)
