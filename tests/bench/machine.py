@@ -17,7 +17,8 @@ def modprobe(*names):
 
 
 class World:
-    """The module, infinid with the null backend, and its vdev "a".
+    """The module, infinid with the null backend and no other, which it would ask what they have
+    while it is measured; and its vdev "a".
 
     Where nothing runs, time jumps to the next timer, and while a file is read from the host every
     deadline passes. So something that only runs where nothing else would, except under a
@@ -26,8 +27,8 @@ class World:
     def __init__(self, out):
         self.awake = subprocess.Popen(["chrt", "--idle", "0", "sh", "-c", "while :; do :; done"])
         infini.load_module()
-        self.daemon = infini.Daemon(out, ["null0"], "[backend null]\nenabled = yes\n",
-                                    "idle_exit_s = 0\n")
+        self.daemon = infini.Daemon(out, ["null0"], "[backend ggml]\nenabled = no\n"
+                                    "[backend null]\nenabled = yes\n", "idle_exit_s = 0\n")
 
     def __enter__(self):
         self.daemon.start()
