@@ -454,6 +454,8 @@ static int infini_exchange_results(struct infini_executor *executor, struct infi
 	spin_unlock_irqrestore(&device->lock, flags);
 
 	infini_wakeups_run(&wakeups);
+	/* Should a client run at once, it has the next job here before we would come to sleep. */
+	cond_resched();
 	infini_notices_done(&told);
 	if (timed_out)
 		infini_netlink_event(INFINI_EVENT_JOB_TIMEOUT, device, vdev, pid_nr(executor->tgid));

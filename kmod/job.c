@@ -615,6 +615,8 @@ static int infini_submit_wait(struct infini_queue *queue, struct infini_submit *
 	int status = 0, err;
 	u64 value = 0;
 
+	/* Should the executor run at once, it may be done before we would come to sleep. */
+	cond_resched();
 	err = infini_queue_wait(queue, cmd->last_seqno, cmd->deadline_ns, &status, &value);
 	if (err)
 		return err == -ERESTARTSYS ? -EINTR : err;
