@@ -29,12 +29,18 @@ static bool infini_is_words(const void __user *user, size_t bytes)
 
 static int infini_words_from_user(u64 *to, const u64 __user *from, size_t bytes)
 {
-	const u64 *end = to + bytes / sizeof(*to);
+	size_t nr = bytes / sizeof(*to);
 
 	might_fault();
 	if (should_fail_usercopy() || !user_read_access_begin(from, bytes))
 		return -EFAULT;
-	for (; to < end; to++, from++)
+	for (; nr >= 4; nr -= 4, to += 4, from += 4) {
+		unsafe_get_user(to[0], &from[0], fault);
+		unsafe_get_user(to[1], &from[1], fault);
+		unsafe_get_user(to[2], &from[2], fault);
+		unsafe_get_user(to[3], &from[3], fault);
+	}
+	for (; nr; nr--, to++, from++)
 		unsafe_get_user(*to, from, fault);
 	user_read_access_end();
 	return 0;
@@ -46,12 +52,18 @@ fault:
 
 static int infini_words_to_user(u64 __user *to, const u64 *from, size_t bytes)
 {
-	const u64 *end = from + bytes / sizeof(*from);
+	size_t nr = bytes / sizeof(*from);
 
 	might_fault();
 	if (should_fail_usercopy() || !user_write_access_begin(to, bytes))
 		return -EFAULT;
-	for (; from < end; to++, from++)
+	for (; nr >= 4; nr -= 4, to += 4, from += 4) {
+		unsafe_put_user(from[0], &to[0], fault);
+		unsafe_put_user(from[1], &to[1], fault);
+		unsafe_put_user(from[2], &to[2], fault);
+		unsafe_put_user(from[3], &to[3], fault);
+	}
+	for (; nr; nr--, to++, from++)
 		unsafe_put_user(*from, to, fault);
 	user_write_access_end();
 	return 0;

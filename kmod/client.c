@@ -396,7 +396,10 @@ static int infini_client_stats(struct infini_ucmd *ucmd)
 	return err ?: infini_ucmd_respond(ucmd);
 }
 
+/* What is called for every job comes first. */
 static const struct infini_ioctl infini_client_ioctls[] = {
+	INFINI_IOCTL(INFINI_IOC_SUBMIT, infini_submit_ioctl, infini_submit, value),
+	INFINI_IOCTL(INFINI_IOC_WAIT, infini_wait_ioctl, infini_wait, value),
 	INFINI_IOCTL(INFINI_IOC_QUERY, infini_client_query, infini_query, flags),
 	INFINI_IOCTL(INFINI_IOC_VDEV_INFO, infini_client_info, infini_vdev_info, kinds_stride),
 	INFINI_IOCTL(INFINI_IOC_VDEV_STATS, infini_client_stats, infini_vdev_stats,
@@ -410,8 +413,6 @@ static const struct infini_ioctl infini_client_ioctls[] = {
 	INFINI_IOCTL(INFINI_IOC_PROGRAM_CREATE, infini_program_create_ioctl,
 		     infini_program_create, bytes),
 	INFINI_IOCTL(INFINI_IOC_PROGRAM_DESTROY, infini_program_destroy_ioctl, infini_handle, pad),
-	INFINI_IOCTL(INFINI_IOC_SUBMIT, infini_submit_ioctl, infini_submit, value),
-	INFINI_IOCTL(INFINI_IOC_WAIT, infini_wait_ioctl, infini_wait, value),
 };
 
 static long infini_client_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -57,15 +57,19 @@ void infini_device_schedule_locked(struct infini_device *device, u64 now)
 	struct infini_executor *executor;
 
 	lockdep_assert_held(&device->lock);
-	while ((picked = infini_sched_pick(&device->sched, now))) {
+	while (!infini_sched_quiet(&device->sched) &&
+	       (picked = infini_sched_pick(&device->sched, now))) {
 		executor = container_of(picked, struct infini_vdev, sched)->executor;
 		WRITE_ONCE(executor->granted, true);
 		executor->fresh = true;
 		executor->head_since_ns = now;
 		list_add_tail(&executor->running_link, &device->running);
-		wake_up(&executor->wait);
+		/* Between calls it is busy, and looks before it sleeps. */
+		if (wq_has_sleeper(&executor->wait))
+			wake_up(&executor->wait);
 	}
-	while ((picked = infini_sched_preempt(&device->sched, now))) {
+	while (!infini_sched_quiet(&device->sched) &&
+	       (picked = infini_sched_preempt(&device->sched, now))) {
 		executor = container_of(picked, struct infini_vdev, sched)->executor;
 		infini_executor_raise_locked(executor);
 	}

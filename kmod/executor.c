@@ -379,7 +379,7 @@ static void infini_executor_settle_locked(struct infini_executor *executor, u64 
 	/* Revoked, it may still be on the hardware: it holds the slot until it is gone. */
 	if (executor->state != INFINI_EXECUTOR_SERVING)
 		return;
-	if (executor->waiting && infini_sched_queue_pick(&vdev->sched) &&
+	if (executor->waiting && vdev->sched.nr_ready &&
 	    infini_sched_may_continue(&device->sched, &vdev->sched, now))
 		return;
 	WRITE_ONCE(executor->granted, false);

@@ -40,9 +40,11 @@ static u64 infini_watchdog_absence(struct infini_executor *executor)
 /* The next moment at which something must be looked at. */
 static u64 infini_watchdog_next_locked(struct infini_device *device, u64 now)
 {
-	u64 next = infini_sched_next_event(&device->sched, now);
 	struct infini_executor *executor;
+	u64 next = INFINI_SCHED_NEVER;
 
+	if (!infini_sched_quiet(&device->sched))
+		next = infini_sched_next_event(&device->sched, now);
 	list_for_each_entry(executor, &device->running, running_link) {
 		struct infini_kjob *job = infini_executor_head(executor);
 

@@ -66,6 +66,11 @@ static bool cap_is_set(const struct infini_sched_vdev *v)
 	return v->limits.cap_ppm < INFINI_PPM;
 }
 
+static bool is_limited(const struct infini_sched_limits *limits)
+{
+	return limits->cap_ppm < INFINI_PPM || limits->rate;
+}
+
 static s64 quantum_units(const struct infini_sched_vdev *v)
 {
 	return v->se.slice_ns * INFINI_BUCKET_PER_NS;
@@ -189,22 +194,25 @@ static void vdev_serve(struct infini_sched *s, struct infini_sched_vdev *v, u64 
 	u64 weighted_ns = ran_ns - granted_ns;
 
 	v->occupancy_ns += ran_ns;
-	/* In this order: what flows into a full bucket while it is used is not lost. */
-	infini_bucket_take(&v->cap, units_of(ran_ns));
-	infini_bucket_fill(&v->cap, now_ns);
-	infini_bucket_fill(&v->floor, now_ns);
+	if (cap_is_set(v)) {
+		/* In this order: what flows into a full bucket while it is used is not lost. */
+		infini_bucket_take(&v->cap, units_of(ran_ns));
+		infini_bucket_fill(&v->cap, now_ns);
+		v->throttled |= v->cap.level <= 0;
+	}
+	if (v->limits.floor_ppm)
+		infini_bucket_fill(&v->floor, now_ns);
 	if (granted_ns) {
 		infini_level_grant(&tier->level, &v->se, granted_ns, grant_debt_max(v, now_ns));
 		infini_bucket_take(&v->floor, units_of(granted_ns));
 	}
 	infini_level_charge(&tier->level, &v->se, weighted_ns);
 	tier_serve(tier, v, weighted_ns, now_ns);
-	infini_bucket_take(&v->floor, min_t(u64, units_of(weighted_ns),
-					    max_t(s64, v->floor.level, 0)));
+	if (v->limits.floor_ppm)
+		infini_bucket_take(&v->floor, min_t(u64, units_of(weighted_ns),
+						    max_t(s64, v->floor.level, 0)));
 	if (quantum_over(v, now_ns))
 		v->sheltered = false;
-	if (cap_is_set(v) && v->cap.level <= 0)
-		v->throttled = true;
 }
 
 /*
@@ -231,7 +239,7 @@ static void throttled_release(struct infini_sched *s, u64 now_ns)
 {
 	struct infini_tree_node *node;
 
-	while ((node = infini_tree_first(&s->throttled)) &&
+	while (s->throttled.nr && (node = infini_tree_first(&s->throttled)) &&
 	       !infini_vtime_before(now_ns, node->key))
 		vdev_settle(s, container_of(node, struct infini_sched_vdev, throttle_node),
 			    now_ns);
@@ -290,11 +298,17 @@ static void throttled_remove(struct infini_sched *s, struct infini_sched_vdev *v
 }
 
 /* After a sleep that was no breath, no more than a quantum of the floor is left of it. */
-static void vdev_join(struct infini_sched *s, struct infini_sched_vdev *v, u64 now_ns)
+static void floor_after_sleep(struct infini_sched_vdev *v, u64 now_ns)
 {
 	infini_bucket_fill(&v->floor, now_ns);
 	if (!v->se.known || now_ns - v->se.left_ns > v->se.breath_ns)
 		v->floor.level = min_t(s64, v->floor.level, quantum_units(v));
+}
+
+static void vdev_join(struct infini_sched *s, struct infini_sched_vdev *v, u64 now_ns)
+{
+	if (v->limits.floor_ppm)
+		floor_after_sleep(v, now_ns);
 	infini_level_join(&tier_of(s, v)->level, &v->se, now_ns);
 }
 
@@ -350,6 +364,7 @@ static void run_link(struct infini_sched *s, struct infini_sched_vdev *v)
 		s->running->run_prev = v;
 	s->running = v;
 	s->nr_running++;
+	s->nr_limited += is_limited(&v->limits);
 	tier_of(s, v)->nr_running++;
 }
 
@@ -364,6 +379,7 @@ static void run_unlink(struct infini_sched *s, struct infini_sched_vdev *v)
 	v->run_next = NULL;
 	v->run_prev = NULL;
 	s->nr_running--;
+	s->nr_limited -= is_limited(&v->limits);
 	tier_of(s, v)->nr_running--;
 }
 
@@ -459,18 +475,24 @@ void infini_sched_vdev_set(struct infini_sched *s, struct infini_sched_vdev *v,
 			   const struct infini_sched_limits *limits, u64 now_ns)
 {
 	bool rate_begins = limits->rate && !v->limits.rate;
+	bool floor_begins = limits->floor_ppm && !v->limits.floor_ppm;
 
 	sched_sync(s, now_ns);
 	if (v->se.queued)
 		vdev_dequeue(s, v);
 	if (limits->sched_class != v->limits.sched_class)
 		vdev_reclass(s, v, limits->sched_class, now_ns);
+	if (v->running)
+		s->nr_limited += is_limited(limits) - is_limited(&v->limits);
 	v->limits = *limits;
 	infini_level_reweight(&tier_of(s, v)->level, &v->se, limits->weight, limits->quantum_ns,
 			      now_ns);
 	buckets_set(s, v, now_ns);
 	if (rate_begins)
 		v->tokens.level = v->tokens.brim;
+	/* Nobody has counted what it used before. */
+	if (floor_begins && v->slices)
+		v->floor.level = min_t(s64, v->floor.level, 0);
 	if (v->running)
 		v->synced_lag = infini_level_lag(&tier_of(s, v)->level, &v->se);
 	vdev_settle(s, v, now_ns);
@@ -552,7 +574,7 @@ static void tier_help(struct infini_sched_tier *tier, u64 now_ns)
 
 static struct candidate next_up(const struct infini_sched *s, u64 now_ns)
 {
-	struct infini_tree_node *due = infini_tree_first(&s->floors);
+	struct infini_tree_node *due = s->floors.nr ? infini_tree_first(&s->floors) : NULL;
 	struct candidate next = { .v = NULL };
 	struct infini_sched_entity *se = NULL;
 	u32 i;
@@ -569,7 +591,8 @@ static struct candidate next_up(const struct infini_sched *s, u64 now_ns)
 		next.by_need = true;
 	}
 	for (i = 0; i < INFINI_SCHED_CLASSES && !se; i++)
-		se = infini_level_pick(&s->tiers[i].level);
+		if (s->tiers[i].level.tree.nr)
+			se = infini_level_pick(&s->tiers[i].level);
 	if (se)
 		next.v = vdev_of(se);
 	return next;
@@ -614,7 +637,8 @@ struct infini_sched_vdev *infini_sched_pick(struct infini_sched *s, u64 now_ns)
 	v->synced_lag = lag_carried(s, v, now_ns);
 	vdev_dequeue(s, v);
 	/* What flowed in while it waited is no more than the bucket holds. */
-	infini_bucket_fill(&v->cap, now_ns);
+	if (cap_is_set(v))
+		infini_bucket_fill(&v->cap, now_ns);
 	v->se.woken = false;
 	v->running = true;
 	v->granted = next.by_floor;

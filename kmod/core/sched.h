@@ -147,6 +147,7 @@ struct infini_sched_tier {
  * @nr_waiting: vdevs that may be picked and do not run
  * @nr_running: slots taken
  * @nr_asked: running vdevs that have been asked to yield
+ * @nr_limited: running vdevs with a cap or a rate
  * @synced_ns: up to when virtual times, occupancies and buckets are right
  * @running: head of the list of running vdevs
  */
@@ -158,6 +159,7 @@ struct infini_sched {
 	u32 nr_waiting;
 	u32 nr_running;
 	u32 nr_asked;
+	u32 nr_limited;
 	u64 synced_ns;
 	struct infini_sched_vdev *running;
 };
@@ -239,6 +241,15 @@ struct infini_sched_vdev *infini_sched_preempt(struct infini_sched *s, u64 now_n
  * INFINI_SCHED_NEVER.
  */
 u64 infini_sched_next_event(const struct infini_sched *s, u64 now_ns);
+
+/*
+ * True when nobody waits, nobody is throttled and nobody can come to be by running: then nobody is
+ * picked or has to yield, and time changes nothing.
+ */
+static inline bool infini_sched_quiet(const struct infini_sched *s)
+{
+	return !s->nr_waiting && !s->nr_limited && !s->throttled.nr;
+}
 
 /* Up to now, runnable time and throttled time (the counters stand still within a stretch). */
 u64 infini_sched_runnable_ns(const struct infini_sched_vdev *v, u64 now_ns);
