@@ -94,10 +94,10 @@ static s64 level_place(const struct infini_sched_level *level,
 	s64 lag, credit_max;
 	u64 credit_ns;
 
-	if (!se->known || slept_ns >= INFINI_LEVEL_FORGET_NS)
-		return level->vtime;
-
 	lag = infini_level_lag(level, se);
+	/* Who left last is where the level is. */
+	if (!lag || !se->known || slept_ns >= INFINI_LEVEL_FORGET_NS)
+		return level->vtime;
 	if (lag < 0)
 		return vtime_sub(level->vtime, max_t(s64, lag, -debt_max(se)));
 	credit_ns = se->slice_ns * INFINI_LEVEL_CREDIT_SLICES;

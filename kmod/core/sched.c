@@ -524,9 +524,13 @@ void infini_sched_vdev_online(struct infini_sched *s, struct infini_sched_vdev *
 void infini_sched_queue_ready(struct infini_sched *s, struct infini_sched_vdev *v,
 			      struct infini_sched_queue *q, bool ready, u64 now_ns)
 {
+	/* To who runs in any case, and is not limited, it makes no difference. */
+	bool matters = !v->running || is_limited(&v->limits);
+
 	if (q->ready == ready)
 		return;
-	sched_sync(s, now_ns);
+	if (matters)
+		sched_sync(s, now_ns);
 	q->ready = ready;
 	if (ready) {
 		infini_level_join(&v->queues, &q->se, now_ns);
@@ -537,7 +541,8 @@ void infini_sched_queue_ready(struct infini_sched *s, struct infini_sched_vdev *
 		infini_level_leave(&v->queues, &q->se, now_ns);
 		v->nr_ready--;
 	}
-	vdev_settle(s, v, now_ns);
+	if (matters)
+		vdev_settle(s, v, now_ns);
 }
 
 /* ---- who is next ---- */

@@ -399,13 +399,22 @@ static void sim_kick(struct sim *sim)
 {
 	struct infini_sched_vdev *picked;
 	struct sim_vdev *v;
+	bool quiet;
 
 	for (v = sim->limited; v; v = v->next_limited)
 		due_watch(sim, v);
-	while ((picked = infini_sched_pick(&sim->sched, sim->now_ns)))
+	quiet = infini_sched_quiet(&sim->sched);
+	while ((picked = infini_sched_pick(&sim->sched, sim->now_ns))) {
 		executor_grant(sim, container_of(picked, struct sim_vdev, sched));
-	while ((picked = infini_sched_preempt(&sim->sched, sim->now_ns)))
+		if (quiet)
+			sim_fault(sim, "somebody is picked where all is quiet");
+	}
+	quiet = infini_sched_quiet(&sim->sched);
+	while ((picked = infini_sched_preempt(&sim->sched, sim->now_ns))) {
 		executor_ask(sim, container_of(picked, struct sim_vdev, sched));
+		if (quiet)
+			sim_fault(sim, "somebody has to yield where all is quiet");
+	}
 	for (v = sim->limited; v; v = v->next_limited)
 		vdev_watch(sim, v);
 }
@@ -459,6 +468,8 @@ void sim_run(struct sim *sim, u64 until_ns)
 		timer_ns = infini_sched_next_event(&sim->sched, sim->now_ns);
 		if (timer_ns <= sim->now_ns)
 			sim_fault(sim, "the next event is not in the future");
+		if (infini_sched_quiet(&sim->sched) && timer_ns != INFINI_SCHED_NEVER)
+			sim_fault(sim, "time changes something where all is quiet");
 		event = sim_agenda_first(&sim->agenda);
 		at_ns = event ? min_t(u64, timer_ns, event->at_ns) : timer_ns;
 		if (at_ns > until_ns)
