@@ -6,6 +6,7 @@ roundtrip.py OUT: prints rows.
 """
 import json
 import os
+import statistics
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ from row import absent, row, show
 
 PROGRAM = os.path.join(machine.infini.TREE, "build/tests/bench/roundtrip")
 ROUNDS, TRIPS = 30, 40
-FEW, MANY = 100, 600
+FEW, MANY, PAIRS = 100, 1100, 5
 
 # What the program calls it, and how the table does.
 OURS = [("infini", "bare executor"), ("infinid", "infinid's worker")]
@@ -48,10 +49,13 @@ def per_trip(name):
     """System calls and context switches of a trip, in all processes."""
     with count.Counter() as counter:
         program(1, 1, [name])
-        few = counter.during(lambda: program(1, FEW, [name]))
-        many = counter.during(lambda: program(1, MANY, [name]))
-    # A quarter of the trips more goes before those that are measured.
-    return [(b - a) / ((MANY - FEW) * 1.25) for a, b in zip(few, many)]
+        pairs = [(counter.during(lambda: program(1, FEW, [name])),
+                  counter.during(lambda: program(1, MANY, [name]))) for _ in range(PAIRS)]
+    # A quarter of the trips more goes before those that are measured. What else happens while a
+    # program begins differs by tens of calls, now and then.
+    trips = (MANY - FEW) * 1.25
+    return [statistics.median(many[what] - few[what] for few, many in pairs) / trips
+            for what in range(len(count.EVENTS))]
 
 
 def time_rows(samples, missing):
