@@ -3,6 +3,7 @@
 #include "crew.h"
 
 #include "clock.h"
+#include "fork.h"
 #include "log.h"
 #include "worker.h"
 
@@ -282,9 +283,22 @@ static pid_t fork_alone(void)
 	return pid;
 }
 
+/* -1 where this cannot be. */
+static pid_t fork_in_cgroup(const struct infini_crew *crew, const struct infini_crew_member *member, bool alone)
+{
+	int cgroup = has_cgroup(crew) ? infini_worker_cgroup_open(&crew->cgroups, member->vdev_id) : -1;
+	pid_t pid;
+
+	if (cgroup < 0)
+		return -1;
+	pid = infini_fork_into(cgroup, alone ? CLONE_NEWPID : 0);
+	close(cgroup);
+	return pid;
+}
+
 /* Until the next supervisor could find it, it is none. */
 static _Noreturn void be_worker(const struct infini_crew *crew, const struct infini_crew_member *member,
-				const struct infini_worker *worker, const int *gate)
+				const struct infini_worker *worker, bool in_cgroup, const int *gate)
 {
 	char byte;
 
@@ -292,7 +306,8 @@ static _Noreturn void be_worker(const struct infini_crew *crew, const struct inf
 	if (read(gate[0], &byte, 1) != 1)
 		_exit(INFINI_WORKER_STOPPED);
 	close(gate[0]);
-	enter_cgroup(crew, member);
+	if (!in_cgroup)
+		enter_cgroup(crew, member);
 	infini_worker_main(worker);
 }
 
@@ -335,14 +350,18 @@ static int let_go_on(struct infini_crew_member *member, pid_t pid, int gate)
 static int fork_worker(const struct infini_crew *crew, struct infini_crew_member *member,
 		       const struct infini_worker *worker)
 {
+	bool alone = worker->needs & INFINI_BACKEND_NEEDS_COMPILER, in_cgroup;
 	int gate[2], ret;
 	pid_t pid;
 
 	if (pipe2(gate, O_CLOEXEC) != 0)
 		return -errno;
-	pid = worker->needs & INFINI_BACKEND_NEEDS_COMPILER ? fork_alone() : fork();
+	pid = fork_in_cgroup(crew, member, alone);
+	in_cgroup = pid >= 0;
+	if (!in_cgroup)
+		pid = alone ? fork_alone() : fork();
 	if (!pid)
-		be_worker(crew, member, worker, gate);
+		be_worker(crew, member, worker, in_cgroup, gate);
 	ret = pid < 0 ? -errno : let_go_on(member, pid, gate[1]);
 	close(gate[0]);
 	close(gate[1]);

@@ -29,8 +29,8 @@ int infini_exchanger_init(struct infini_exchanger *x, int fd, uint32_t window,
 	x->results = calloc(2 * (size_t)window, sizeof(*x->results));
 	x->job.max_bindings = infini_job_bindings_max(payload_bytes);
 	x->job.bindings = calloc((size_t)x->job.max_bindings + 1, sizeof(*x->job.bindings));
-	x->payload = mmap(NULL, payload_bytes, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	/* Pages come with the first job that needs them: most need one, and the worker starts sooner. */
+	x->payload = mmap(NULL, payload_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (x->payload == MAP_FAILED)
 		x->payload = NULL;
 	x->job.payload = x->payload;

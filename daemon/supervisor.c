@@ -357,11 +357,12 @@ static int serve(struct supervisor *s)
 			infini_discovery_start(s);
 		if (infini_remotes_next_ns(&s->remotes) <= infini_clock_ns())
 			infini_discovery_start_remotes(s);
-		if (s->spec_wanted)
-			write_spec(s);
 		if (infini_metering_pages_due(s) <= infini_clock_ns())
 			infini_metering_run_pages(s);
+		/* Jobs wait for a worker, and nobody for the rest. */
 		infini_crew_start_due(&s->crew, &s->roster, s->config);
+		if (s->spec_wanted)
+			write_spec(s);
 		if (s->crew.nr_running != running) {
 			running = s->crew.nr_running;
 			if (s->rescan_ns == INFINI_FOREVER)

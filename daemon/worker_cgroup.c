@@ -282,6 +282,16 @@ int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, uint32
 	return ret;
 }
 
+int infini_worker_cgroup_open(const struct infini_worker_cgroups *groups, uint32_t vdev_id)
+{
+	char path[PATH_MAX];
+	int ret = group_of(groups, vdev_id, path);
+
+	if (!ret)
+		ret = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return ret == -1 ? -errno : ret;
+}
+
 int infini_worker_cgroup_enter(const struct infini_worker_cgroups *groups, uint32_t vdev_id)
 {
 	char path[PATH_MAX];

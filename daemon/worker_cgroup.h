@@ -60,6 +60,9 @@ int infini_worker_cgroup_make(const struct infini_worker_cgroups *groups, uint32
 int infini_worker_cgroup_limit(const struct infini_worker_cgroups *groups, uint32_t vdev_id,
 			       const struct infini_worker_cgroup_limits *limits);
 
+/* The group, to start a process in it: a descriptor that the caller closes, or -errno. */
+int infini_worker_cgroup_open(const struct infini_worker_cgroups *groups, uint32_t vdev_id);
+
 /* This process goes there. 0 or -errno. */
 int infini_worker_cgroup_enter(const struct infini_worker_cgroups *groups, uint32_t vdev_id);
 
