@@ -213,7 +213,8 @@ struct infini_vdev_counters {
  * @executor: the present one, or NULL; device->lock
  * @generation: executors attached so far; device->lock
  * @wanted: EXECUTOR_WANTED has been announced; device->lock
- * @awaited_calls: how often @executor had come to EXCHANGE when it was last expected; device->lock
+ * @awaited_calls: how often @executor had come to EXCHANGE when it was last expected, or U64_MAX
+ *	when nobody had attached; device->lock
  * @notices: for the executor; device->lock
  * @no_executor_work: fails what waits when no executor comes
  * @refusals: bounds what the log says of its clients' refused calls

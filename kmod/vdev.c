@@ -247,22 +247,34 @@ static unsigned int infini_vdev_patience_locked(const struct infini_vdev *vdev)
 	       READ_ONCE(infini_executor_start_ms) : READ_ONCE(infini_executor_wait_ms);
 }
 
-/* There is work and nobody serves it: say so, and fail it when nobody comes in time. */
+/* What work waits for: that the executor calls once more, or that one comes. */
+static u64 infini_vdev_awaited_locked(const struct infini_vdev *vdev)
+{
+	return infini_vdev_attached_locked(vdev) ? vdev->executor->calls : U64_MAX;
+}
+
+/*
+ * There is work and nobody serves it: say so, and fail it when nobody comes in time. What was awaited
+ * before, and has come or never will, does not lend its time to what is awaited now.
+ */
 void infini_vdev_expect_executor(struct infini_vdev *vdev)
 {
 	struct infini_device *device = vdev->device;
+	bool queued = false;
 	unsigned long flags;
-	bool queued;
+	u64 awaited;
 
 	infini_vdev_want_executor(vdev);
 	infini_vdev_get(vdev);
 	/* Under the lock: deletion, which cancels the work, either sees it or is seen. */
 	spin_lock_irqsave(&device->lock, flags);
-	queued = !vdev->dead &&
-		 queue_delayed_work(infini_wq, &vdev->no_executor_work,
-				    msecs_to_jiffies(infini_vdev_patience_locked(vdev)));
-	if (queued)
-		vdev->awaited_calls = vdev->executor ? vdev->executor->calls : 0;
+	awaited = infini_vdev_awaited_locked(vdev);
+	if (!vdev->dead && (awaited != vdev->awaited_calls ||
+			    !delayed_work_pending(&vdev->no_executor_work))) {
+		vdev->awaited_calls = awaited;
+		queued = !mod_delayed_work(infini_wq, &vdev->no_executor_work,
+					   msecs_to_jiffies(infini_vdev_patience_locked(vdev)));
+	}
 	spin_unlock_irqrestore(&device->lock, flags);
 	if (!queued)
 		infini_vdev_put(vdev);
@@ -294,7 +306,9 @@ static void infini_vdev_no_executor(struct work_struct *work)
 
 	spin_lock_irqsave(&vdev->device->lock, flags);
 	attached = infini_vdev_attached_locked(vdev);
-	if (attached && !infini_vdev_served_locked(vdev)) {
+	/* Expected anew since this began to run, it has its time before it. */
+	if (attached && !infini_vdev_served_locked(vdev) &&
+	    !delayed_work_pending(&vdev->no_executor_work)) {
 		if (vdev->executor->calls == vdev->awaited_calls) {
 			absent = vdev->executor;
 			refcount_inc(&absent->refs);

@@ -4,6 +4,7 @@
 #include <infini/null.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -16,20 +17,34 @@
 
 #define MS	1000000ULL
 
-/* A process that attaches and then does nothing. */
-static pid_t attach_only(struct world *world)
+static void serve_one(struct world *world, int executor, uint64_t payload_bytes)
+{
+	struct infini_dispatch dispatch;
+
+	world->executor = executor;
+	world->payload_bytes = payload_bytes;
+	world->payload = mmap(NULL, payload_bytes, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(world->payload != MAP_FAILED);
+	hand_take(world, &dispatch);
+	CHECK_ERR(hand_give(world, dispatch.dispatch, 0, 0), 0);
+}
+
+/* A process that attaches and then does nothing but serve one job, after a byte in *@go. */
+static pid_t attach_only(struct world *world, int *go)
 {
 	struct infini_executor_attach attach = {
 		.protocol = INFINI_PROTOCOL_VERSION,
 		.window = 1,
 	};
 	int fd = infini_executor_create(world->device, world->vdev);
-	int ready[2];
+	int ready[2], begin[2];
 	char byte;
 	pid_t pid;
 
 	CHECK(fd >= 0);
 	CHECK_EQ(pipe(ready), 0);
+	CHECK_EQ(pipe(begin), 0);
 	fflush(NULL);
 	pid = fork();
 	CHECK(pid >= 0);
@@ -38,11 +53,15 @@ static pid_t attach_only(struct world *world)
 		close(world->device);
 		if (infini_executor_attach(fd, &attach) || write(ready[1], "", 1) != 1)
 			_exit(1);
+		if (read(begin[0], &byte, 1) == 1)
+			serve_one(world, fd, attach.payload_bytes);
 		for (;;)
 			pause();
 	}
 	close(fd);
 	CHECK_EQ(read(ready[0], &byte, 1), 1);
+	close(begin[0]);
+	*go = begin[1];
 	return pid;
 }
 
@@ -62,13 +81,13 @@ static void attached_and_gone_quiet(void)
 	struct world world;
 	uint64_t seqno;
 	uint32_t queue;
-	int status;
+	int status, go;
 	pid_t pid;
 
 	test_need_root();
 	test_param_set("executor_start_ms", 200);
 	world_make(&world, &(struct setup){ 0 });
-	pid = attach_only(&world);
+	pid = attach_only(&world, &go);
 	queue = queue_make(world.client, 8);
 	seqno = submit_one(world.client, queue, &job);
 	check_killed(pid);
@@ -84,7 +103,7 @@ static void attached_to_waiting_work(void)
 	struct world world;
 	uint64_t seqno;
 	uint32_t queue;
-	int status;
+	int status, go;
 	pid_t pid;
 
 	test_need_root();
@@ -93,11 +112,39 @@ static void attached_to_waiting_work(void)
 	world_make(&world, &(struct setup){ 0 });
 	queue = queue_make(world.client, 8);
 	seqno = submit_one(world.client, queue, &job);
-	pid = attach_only(&world);
+	pid = attach_only(&world, &go);
 	check_killed(pid);
 	/* Nobody comes after it. */
 	CHECK_ERR(wait_for(world.client, queue, seqno, INFINI_FOREVER, &status), 0);
 	CHECK_ERR(status, -EHOSTDOWN);
+}
+
+/*
+ * A job that is there before its first EXCHANGE waits as long as a vendor's library may need. What comes
+ * after that does not.
+ */
+static void served_and_gone_quiet(void)
+{
+	struct infini_job job = job_nop();
+	struct world world;
+	uint64_t seqno;
+	uint32_t queue;
+	int status, go;
+	pid_t pid;
+
+	test_need_root();
+	test_param_set("executor_wait_ms", 300);
+	world_make(&world, &(struct setup){ 0 });
+	pid = attach_only(&world, &go);
+	queue = queue_make(world.client, 8);
+	seqno = submit_one(world.client, queue, &job);
+	CHECK_EQ(write(go, "", 1), 1);
+	CHECK_ERR(wait_for(world.client, queue, seqno, INFINI_FOREVER, &status), 0);
+	CHECK_ERR(status, 0);
+	seqno = submit_one(world.client, queue, &job);
+	CHECK_ERR(wait_for(world.client, queue, seqno, test_deadline(30 * SECOND), &status), 0);
+	CHECK_ERR(status, -EHOSTDOWN);
+	check_killed(pid);
 }
 
 /* A stopped process sleeps in EXCHANGE like any other: it is given the slot and never comes. */
@@ -229,6 +276,8 @@ static const struct test tests[] = {
 	{ "one that attaches and never comes is ended, the next one serves",
 	  attached_and_gone_quiet },
 	{ "one that attaches to waiting work has so long and no longer", attached_to_waiting_work },
+	{ "one that served and comes no more has the usual time, not that of a start",
+	  served_and_gone_quiet },
 	{ "one that is stopped loses the slot it was given", stopped_with_a_slot },
 	{ "one that is frozen keeps nobody waiting", frozen_with_a_slot },
 };
