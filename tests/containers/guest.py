@@ -69,7 +69,7 @@ def case_nothing_of_ours(_):
 def case_generate(_):
     """plain Debian llama.cpp in a container: the text of the plain CPU, and no vendor's node"""
     plain = llama("-dev", "none", tokens=6)
-    plain[2] = runtime.MODEL
+    plain[plain.index("-m") + 1] = runtime.MODEL
     want = out(plain).strip()
     status, text, err = run(podman(*runtime.WITH_MODEL, "sh", "-c", 'ls /dev >&2; exec "$@"', "sh",
                                    *llama(*runtime.ON_VDEV, tokens=6), vdevs=["light"]))
@@ -261,16 +261,18 @@ def case_spec_removed(_):
 def killed(victims, name="a"):
     """A container on @name under load, of which @victims are killed; then whatever is left."""
     box = start("box", "/inside", "load", vdevs=[name])
-    loaded(name)
-    pids = box.state()
-    for victim in victims:
-        runtime.kill(pids[victim])
-    if "init" not in victims:
+    try:
         loaded(name)
-        check(runtime.alive(pids["init"]), f"the container ended with its {victims}")
-        runtime.kill(pids["init"])
-    idle(name)
-    box.end()
+        pids = box.state()
+        box.orphan(pids["init"])
+        for victim in victims:
+            runtime.kill(pids[victim])
+        if "init" not in victims:
+            loaded(name)
+            runtime.kill(pids["init"])
+        idle(name)
+    finally:
+        box.end()
     left = [who for who, pid in pids.items() if runtime.alive(pid)]
     check(not left, f"{victims} killed: still there: {left}")
 
@@ -347,14 +349,17 @@ def case_run_killed(_):
     """infinictl run: podman and conmon killed leave the vdev to the container, init's end removes it"""
     box = Container("box", on_demand("--name", "box", "--", "/inside", "load"))
     infini.wait_until("vdev job is there", lambda: "job" in infini.vdevs(), 30)
-    loaded("job")
-    pids = box.state()
-    for victim in ("podman", "conmon"):
-        runtime.kill(pids[victim])
+    try:
         loaded("job")
-    runtime.kill(pids["init"])
-    ended()
-    box.end()
+        pids = box.state()
+        box.orphan(pids["init"])
+        for victim in ("podman", "conmon"):
+            runtime.kill(pids[victim])
+            loaded("job")
+        runtime.kill(pids["init"])
+        ended()
+    finally:
+        box.end()
 
 
 def case_run_ends_without_infinid(world):

@@ -142,12 +142,21 @@ class Container:
 
     def __init__(self, name, command):
         self.name = name
+        self.init = None
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.started.append(self)
 
+    def orphan(self, init):
+        """Its podman or conmon is about to be killed: from now on the container is its process @init."""
+        self.init = init
+
     def check_it_runs(self):
-        """A podman that ended of itself says why; one that was killed may have left its container."""
+        """A podman that ended of itself says why, unless it lost its conmon; the container goes on."""
+        if self.init:
+            if not alive(self.init):
+                raise infini.Trouble(f"container {self.name} ended with what was killed of it")
+            return
         status = self.process.poll()
         if status not in (None, -signal.SIGKILL):
             said = self.process.stderr.read().decode(errors="replace").strip()
@@ -171,7 +180,21 @@ class Container:
         if not status and json.loads(text)[0]["State"]["Pid"]:
             kill(json.loads(text)[0]["State"]["Pid"])
         self.process.communicate(timeout=PATIENCE_S)
-        run(["podman", "rm", "-f", "-t", "0", self.name])
+        self.remove()
+
+    def remove(self):
+        """A podman without its conmon may take it for running still, until its end is noticed."""
+        said = ""
+
+        def removed():
+            nonlocal said
+            said = run(["podman", "rm", "-f", "-t", "0", self.name])[2]
+            return run(["podman", "container", "exists", self.name])[0] == 1
+
+        try:
+            infini.wait_until(f"container {self.name} is removed", removed, PATIENCE_S)
+        except infini.Trouble as error:
+            raise infini.Trouble(f"{error}: {said.strip()}") from None
 
 
 def start(name, *words, **more):
