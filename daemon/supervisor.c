@@ -34,6 +34,8 @@
 #define STOP_GRACE_NS		(5 * INFINI_NS_PER_S)
 /* After a worker's end the module may need a moment before it wants the next. */
 #define RESCAN_AFTER_EXIT_NS	(500 * INFINI_NS_PER_MS)
+/* The list for container runtimes names all vdevs: where many come, it is not written for each. */
+#define SPEC_PAUSE_NS		(50 * INFINI_NS_PER_MS)
 
 int infini_supervisor_watch(struct supervisor *s, int fd, uint32_t source)
 {
@@ -327,6 +329,8 @@ static int64_t next_due(const struct supervisor *s)
 		due = s->rescan_ns;
 	if (s->ledger_ns < due)
 		due = s->ledger_ns;
+	if (s->spec_wanted && s->spec_ns < due)
+		due = s->spec_ns;
 	if (hardware < due)
 		due = hardware;
 	if (infini_remotes_next_ns(&s->remotes) < due)
@@ -337,6 +341,7 @@ static int64_t next_due(const struct supervisor *s)
 static void write_spec(struct supervisor *s)
 {
 	s->spec_wanted = false;
+	s->spec_ns = infini_clock_ns() + SPEC_PAUSE_NS;
 	infini_spec_refresh(s->config, s->admin);
 }
 
@@ -361,7 +366,7 @@ static int serve(struct supervisor *s)
 			infini_metering_run_pages(s);
 		/* Jobs wait for a worker, and nobody for the rest. */
 		infini_crew_start_due(&s->crew, &s->roster, s->config);
-		if (s->spec_wanted)
+		if (s->spec_wanted && s->spec_ns <= infini_clock_ns())
 			write_spec(s);
 		if (s->crew.nr_running != running) {
 			running = s->crew.nr_running;

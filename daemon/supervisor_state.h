@@ -47,6 +47,7 @@ struct supervisor {
 	bool reload_wanted;		/* SIGHUP came */
 	bool reloading;			/* and its probes run */
 	bool spec_wanted;		/* vdevs came or went since it was written */
+	int64_t spec_ns;		/* and not before then */
 	int64_t rescan_ns;		/* when to list the vdevs */
 	int64_t settle_ns;		/* list once more then, if later than now */
 	char run_dir[PATH_MAX];		/* where the pidfile is, whatever a reload says */

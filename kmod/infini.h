@@ -193,6 +193,8 @@ struct infini_vdev_counters {
  * @dead: deleted; nothing is opened or begun any more. Written under registry lock, @lock and
  *	device->lock
  * @uuid: unique; never changes
+ * @by_name: in the table of names, under the registry lock, as long as the vdev is not deleted
+ * @by_uuid: in the table of uuids, likewise
  * @lock: clients, limits, who may open
  * @cgroup_id: of the control group (v2) that an opener must be in, or 0; @lock
  * @exclusive: one client at a time; @lock
@@ -225,6 +227,8 @@ struct infini_vdev {
 	u32 id;
 	char name[INFINI_NAME_MAX];
 	uuid_t uuid;
+	struct hlist_node by_name;
+	struct hlist_node by_uuid;
 	struct infini_device *device;
 	struct device *node;
 	bool dead;

@@ -2,15 +2,21 @@
 /* Virtual devices: creation, limits, owner, charge, deletion, and a look at their counters. */
 
 #include <linux/ctype.h>
+#include <linux/hashtable.h>
+#include <linux/jhash.h>
 #include <linux/pid.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/stringhash.h>
 #include <linux/uidgid.h>
 
 #include "infini.h"
 #include "trace.h"
 
 DEFINE_XARRAY_ALLOC1(infini_vdevs);
+/* The same by what is one vdev's alone, under the registry lock. */
+static DEFINE_HASHTABLE(infini_vdevs_by_name, 8);
+static DEFINE_HASHTABLE(infini_vdevs_by_uuid, 8);
 static u32 infini_vdev_next;
 
 /* ---- references and look-up ---- */
@@ -31,20 +37,45 @@ void infini_vdev_put(struct infini_vdev *vdev)
 	kfree(vdev);
 }
 
+static u32 infini_name_hash(const char *name)
+{
+	return full_name_hash(NULL, name, strlen(name));
+}
+
+static u32 infini_uuid_hash(const uuid_t *uuid)
+{
+	return jhash(uuid, sizeof(*uuid), 0);
+}
+
+static struct infini_vdev *infini_vdev_named_locked(const char *name)
+{
+	struct infini_vdev *vdev;
+
+	lockdep_assert_held(&infini_registry_lock);
+	hash_for_each_possible(infini_vdevs_by_name, vdev, by_name, infini_name_hash(name))
+		if (!strcmp(vdev->name, name))
+			return vdev;
+	return NULL;
+}
+
+static struct infini_vdev *infini_vdev_of_uuid_locked(const uuid_t *uuid)
+{
+	struct infini_vdev *vdev;
+
+	lockdep_assert_held(&infini_registry_lock);
+	hash_for_each_possible(infini_vdevs_by_uuid, vdev, by_uuid, infini_uuid_hash(uuid))
+		if (uuid_equal(&vdev->uuid, uuid))
+			return vdev;
+	return NULL;
+}
+
 /* By name, or by id when @name is NULL. Takes a reference. */
 struct infini_vdev *infini_vdev_find(const char *name, u32 id)
 {
-	struct infini_vdev *vdev, *found = NULL;
-	unsigned long index;
+	struct infini_vdev *found;
 
 	mutex_lock(&infini_registry_lock);
-	if (!name) {
-		found = xa_load(&infini_vdevs, id);
-	} else {
-		xa_for_each(&infini_vdevs, index, vdev)
-			if (!strcmp(vdev->name, name))
-				found = vdev;
-	}
+	found = name ? infini_vdev_named_locked(name) : xa_load(&infini_vdevs, id);
 	if (found)
 		infini_vdev_get(found);
 	mutex_unlock(&infini_registry_lock);
@@ -411,22 +442,18 @@ static struct infini_device *infini_vdev_device_locked(const char *name)
 static int infini_vdev_unique_locked(const char *name, const struct infini_vdev_config *config,
 				     struct infini_reason *reason)
 {
-	bool has_uuid = config->set & INFINI_VDEV_HAS_UUID;
-	struct infini_vdev *vdev;
-	unsigned long index;
+	struct infini_vdev *other;
 
-	lockdep_assert_held(&infini_registry_lock);
-	xa_for_each(&infini_vdevs, index, vdev) {
-		if (!strcmp(vdev->name, name)) {
-			infini_say(reason, "a vdev of that name exists", "vdev \"%s\" exists",
-				   name);
-			return -EEXIST;
-		}
-		if (has_uuid && uuid_equal(&vdev->uuid, &config->uuid)) {
-			infini_say(reason, "another vdev has that uuid",
-				   "uuid %pU is vdev \"%s\"'s", &config->uuid, vdev->name);
-			return -ENOTUNIQ;
-		}
+	if (infini_vdev_named_locked(name)) {
+		infini_say(reason, "a vdev of that name exists", "vdev \"%s\" exists", name);
+		return -EEXIST;
+	}
+	other = config->set & INFINI_VDEV_HAS_UUID ?
+		infini_vdev_of_uuid_locked(&config->uuid) : NULL;
+	if (other) {
+		infini_say(reason, "another vdev has that uuid", "uuid %pU is vdev \"%s\"'s",
+			   &config->uuid, other->name);
+		return -ENOTUNIQ;
 	}
 	return 0;
 }
@@ -472,6 +499,8 @@ static int infini_vdev_create_locked(const char *name, const char *device_name,
 	infini_device_get(device);
 	device->nr_vdevs++;
 	infini_promise_move(device, NULL, &promise);
+	hash_add(infini_vdevs_by_name, &vdev->by_name, infini_name_hash(vdev->name));
+	hash_add(infini_vdevs_by_uuid, &vdev->by_uuid, infini_uuid_hash(&vdev->uuid));
 	xa_store(&infini_vdevs, vdev->id, vdev, GFP_KERNEL_ACCOUNT);
 	*out = infini_vdev_get(vdev);
 	return 0;
@@ -620,6 +649,8 @@ static int infini_vdev_unlink(struct infini_vdev *vdev, bool force, struct infin
 		WRITE_ONCE(vdev->dead, true);
 		spin_unlock_irqrestore(&device->lock, flags);
 		xa_erase(&infini_vdevs, vdev->id);
+		hash_del(&vdev->by_name);
+		hash_del(&vdev->by_uuid);
 		infini_vdev_promised(vdev, &promise);
 		infini_promise_move(device, &promise, NULL);
 	}

@@ -88,7 +88,7 @@ static int client_open(const char *prefix, int number)
 /* ---- memory ------------------------------------------------------------------------ */
 
 /* What is neither free nor a program's nor of a file. */
-static int64_t kernel_bytes(void)
+static int64_t kernel_bytes_now(void)
 {
 	static const struct {
 		const char *name;
@@ -110,6 +110,21 @@ static int64_t kernel_bytes(void)
 				bytes += fields[i].sign * 1024 * kib;
 	}
 	fclose(file);
+	return bytes;
+}
+
+/* What was given up before is freed after a while, behind RCU and in work queues. */
+static int64_t kernel_bytes(void)
+{
+	const struct timespec pause = { .tv_nsec = 100000000 };
+	int64_t bytes = kernel_bytes_now(), was;
+
+	do {
+		was = bytes;
+		for (int i = 0; i < 5; i++)
+			nanosleep(&pause, NULL);
+		bytes = kernel_bytes_now();
+	} while (llabs(bytes - was) > 65536);
 	return bytes;
 }
 
@@ -145,7 +160,6 @@ static void memory(void)
 {
 	int clients[CLIENTS], err;
 	struct infini_query query = { 0 };
-	uint32_t deep;
 	int64_t before = kernel_bytes();
 
 	for (int i = 0; i < VDEVS; i++)
@@ -170,11 +184,11 @@ static void memory(void)
 	for (int i = 0; i < CLIENTS; i++)
 		queues(clients[i], EACH, 1);
 	say("queue", before, CLIENTS * EACH);
-	deep = query.max_queue_depth;
 	before = kernel_bytes();
-	for (int i = 0; i < 4; i++)
-		queues(clients[i], 1, deep);
-	say("job", before, 4 * (int)deep);
+	for (int i = 0; i < CLIENTS; i++)
+		queues(clients[i], EACH, query.max_queue_depth);
+	say("deep-queue", before, CLIENTS * EACH);
+	printf("depth %u\n", query.max_queue_depth);
 	before = kernel_bytes();
 	for (int i = 0; i < CLIENTS; i++)
 		buffers(clients[i], EACH);

@@ -6,6 +6,7 @@ objects.py OUT: prints rows.
 """
 import collections
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ MEMORY = [("vdev", "a vdev, without a node", "its struct device and its entry in
           ("vdev-with-node", "a vdev with a node", "and the node's inode and directory entries"),
           ("client", "a client", "an open file of a vdev"),
           ("queue", "a queue of one job", "one page is its timeline, which its client maps"),
-          ("job", "a job", "of a queue as deep as there may be"),
+          ("job", "a job", "what a queue as deep as there may be has more than one of one job"),
           ("buffer", "a SHARED buffer of one page", "the page included")]
 
 
@@ -37,8 +38,12 @@ def program(*words):
     return numbers
 
 
-def memory_rows():
+def memory_rows(world):
+    """Without infinid, which starts a worker for each client."""
+    os.kill(world.daemon.process.pid, signal.SIGSTOP)
     numbers = program("memory")
+    os.kill(world.daemon.process.pid, signal.SIGCONT)
+    numbers["job"] = [(numbers["deep-queue"][0] - numbers["queue"][0]) / (numbers["depth"][0] - 1)]
     for name, words, note in MEMORY:
         yield row(f"memory of {words}", numbers[name][0], "bytes", note=note)
 
@@ -71,7 +76,7 @@ def main():
         show(*first_rows())
         with world.alone():
             show(*many_rows())
-            show(*memory_rows())
+            show(*memory_rows(world))
 
 
 if __name__ == "__main__":
