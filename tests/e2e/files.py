@@ -177,7 +177,8 @@ def case_quantised(world):
 
 def llama(world, vdev, *more):
     """One that generates until it is ended."""
-    process = start(completion(*ON_VDEV, *more, "--ignore-eos", tokens=4000, model=world.path), vdev)
+    process = start(completion(*ON_VDEV, *more, "--ignore-eos", "-c", "512", "--context-shift", tokens=1000000,
+                               model=world.path), vdev)
     generating(vdev)
     return process
 
