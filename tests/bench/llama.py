@@ -11,7 +11,6 @@ import infini  # noqa: E402  pylint: disable=wrong-import-position
 
 MODELS = "/models"
 ENDPOINT = "127.0.0.1:50052"
-UML_MODULE = os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko")
 PLAIN, INFINI, RPC = "plain llama.cpp", "Infini", "ggml-rpc"
 
 
@@ -57,8 +56,7 @@ class World:
 
     def __init__(self, out, vdevs=("a",), memory="1G", idle_exit_s=0):
         self.vdevs, self.memory, self.out, self.server = vdevs, memory, out, None
-        uml = not os.path.exists("/sys/bus/pci")
-        infini.load_module(UML_MODULE if uml else infini.MODULE)
+        infini.load_module()
         self.daemon = infini.Daemon(out, ["cpu0"], "[backend ggml]\ndevices = cpu0\n",
                                     f"threads_max = 1\nidle_exit_s = {idle_exit_s}\n")
 

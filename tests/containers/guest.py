@@ -535,7 +535,7 @@ def main():
     runtime.prepare()
     runtime.prepare_user()
     # Emulation beside other work may take longer than five seconds to start a worker.
-    infini.load_module(infini.MODULE, "executor_wait_ms=120000")
+    infini.load_module("executor_wait_ms=120000")
     world.daemon.start()
     world.vdev("light", device="cpu0", memory="256M")
     world.vdev("heavy", "--weight", "300", device="cpu0", memory="256M")

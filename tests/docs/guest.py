@@ -126,7 +126,7 @@ def main():
         return
     results = Results()
     prepare()
-    infini.load_module(os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko"))
+    infini.load_module()
     daemon = infini.Daemon(sys.argv[1], ["cpu0"], CONFIG)
     with open(daemon.config, encoding="utf-8") as mine, open("/etc/infini/infinid.conf", "w", encoding="utf-8") as file:
         file.write(mine.read())

@@ -297,7 +297,7 @@ def case_files(_):
 
 def main():
     tap = Tap()
-    infini.load_module(os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko"), "grace_ms=300")
+    infini.load_module("grace_ms=300")
     world = World(sys.argv[1])
     world.prepare()
     pid = world.daemon.process.pid

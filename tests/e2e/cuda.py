@@ -162,7 +162,7 @@ def case_end(pool):
 
 def main():
     out, *words = sys.argv[1:]
-    infini.load_module(os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko"))
+    infini.load_module()
     pool, tap = Pool(out), Tap()
     for case in chosen(globals(), words):
         tap.case(case, pool)

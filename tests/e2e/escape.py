@@ -194,7 +194,7 @@ def case_nothing_left(machine):
 
 def main():
     tap = Tap()
-    infini.load_module(os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko"))
+    infini.load_module()
     machine = Machine(sys.argv[1])
     machine.daemon.start()
     for case in chosen(globals(), sys.argv[2:]):

@@ -18,7 +18,6 @@ from guest import (MODEL, ON_VDEV, PLAIN, complaint, completion, generating, run
 from tap import Tap, check, chosen  # noqa: E402  pylint: disable=wrong-import-position
 
 CLIENT = os.path.join(infini.TREE, "build/e2e/weights")
-MODULE = os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko")
 MIB = 1 << 20
 # What weights.c computes.
 COLUMNS = ROWS = 4096
@@ -301,7 +300,7 @@ def case_end(world):
 
 def main():
     tap = Tap()
-    infini.load_module(MODULE)
+    infini.load_module()
     world = World(sys.argv[1])
     world.daemon.start()
     for vdev in VDEVS:

@@ -16,7 +16,6 @@ from tap import Tap, check  # noqa: E402  pylint: disable=wrong-import-position
 
 FLOOD = os.path.join(infini.TREE, "build/e2e/flood")
 LOAD = os.path.join(infini.TREE, "build/shares/load")
-MODULE = os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko")
 GROUP = "/sys/fs/cgroup/flood"
 MIB = 1 << 20
 VDEV_MIB = 16
@@ -118,7 +117,7 @@ def case_others(_):
 
 def main():
     tap = Tap()
-    infini.load_module(MODULE)
+    infini.load_module()
     daemon = infini.Daemon(sys.argv[1], ["null0"], "[backend null]\nenabled = yes\ndevices = null0\n",
                            "idle_exit_s = 0\n")
     daemon.start()

@@ -200,19 +200,19 @@ def case_end(mixed):
     infini.unload_module()
 
 
-# Module, tokens of a text, vdevs that make it, cases.
+# Tokens of a text, vdevs that make it, cases.
 MACHINES = {
-    "uml": ("build/kmod-uml-fast/infini.ko", 24, tuple(LLAMA),
+    "uml": (24, tuple(LLAMA),
             (case_devices, case_placed, case_kernels, case_text, case_end)),
-    "qemu": ("build/kmod/infini.ko", 12, ("cpu", "remote"),
+    "qemu": (12, ("cpu", "remote"),
              (case_devices, case_nodes, case_placed, case_kernels, case_text, case_end)),
 }
 
 
 def main():
-    module, tokens, texts, cases = MACHINES[sys.argv[2]]
+    tokens, texts, cases = MACHINES[sys.argv[2]]
     tap = Tap()
-    infini.load_module(os.path.join(infini.TREE, module))
+    infini.load_module()
     mixed = Mixed(sys.argv[1], tokens, texts)
     mixed.start()
     for case in cases:

@@ -181,7 +181,7 @@ def main():
     tap = Tap()
     world = guest.World(sys.argv[1], "segment_us = 10\nthreads_max = 1\n")
     only = sys.argv[2:]
-    infini.load_module(os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko"))
+    infini.load_module()
     world.daemon.start()
     for name in ("a", "b"):
         world.vdev(name, "512M")

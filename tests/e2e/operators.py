@@ -39,7 +39,7 @@ class Sweep:
         self.claimed, self.passed = {}, 0
 
     def start(self):
-        infini.load_module(os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko"))
+        infini.load_module()
         if self.device == "far":
             infini.rpc_server(ENDPOINT, os.path.join(self.out, "server.log"))
         self.daemon.start()

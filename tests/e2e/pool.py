@@ -191,7 +191,7 @@ def case_unload(pool):
 def main():
     tap = Tap()
     pool = Pool(sys.argv[1])
-    infini.load_module(os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko"))
+    infini.load_module()
     pool.daemon.start()
     for case in chosen(globals(), sys.argv[2:]):
         tap.case(case, pool)

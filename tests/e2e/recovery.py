@@ -252,7 +252,7 @@ def case_supervisor_stopped(world):
 def main():
     tap = Tap()
     world = World(sys.argv[1], "segment_us = 100\nthreads_max = 1\n")
-    infini.load_module(os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko"), *PATIENT)
+    infini.load_module(*PATIENT)
     world.daemon.start()
     world.vdev("a")
     for function in chosen(globals(), sys.argv[2:]):

@@ -24,7 +24,6 @@ import infini  # noqa: E402  pylint: disable=wrong-import-position
 from recovery import PATIENT, World  # noqa: E402  pylint: disable=wrong-import-position
 from tap import Tap  # noqa: E402  pylint: disable=wrong-import-position
 
-MODULE = os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko")
 JOBS = "/sys/kernel/debug/infini/jobs"
 CALM, WILD = "calm", ("wild0", "wild1")
 CALM_TOKENS, WILD_TOKENS = 96, 48
@@ -109,7 +108,7 @@ class Soak:
     # ---- up and down ----
 
     def up(self):
-        infini.load_module(MODULE, *PATIENT)
+        infini.load_module(*PATIENT)
         self.world.daemon.start()
         for name in (CALM, *WILD):
             self.world.vdev(name, "128M")

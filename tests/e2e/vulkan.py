@@ -139,7 +139,7 @@ def case_end(world):
 def main():
     tap = Tap()
     world = World(sys.argv[1])
-    infini.load_module(os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko"))
+    infini.load_module()
     for case in chosen(globals(), sys.argv[2:]):
         tap.case(case, world)
     tap.end()

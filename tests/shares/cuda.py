@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import null  # noqa: E402  pylint: disable=wrong-import-position
-from world import Chip, MODULE, Table, Vdevs, infini, load  # noqa: E402
+from world import Chip, Table, Vdevs, infini, load  # noqa: E402
 
 LIBRARY = os.path.join(infini.TREE, "build/shares/libcuda.so.1")
 PTX = os.path.join(infini.TREE, "examples/ptx/saxpy.ptx")
@@ -77,7 +77,7 @@ def main():
     null.SEGMENT_MS = SEGMENT_MS
     null.HOG = {"segments": 125, "segment_us": 1000 * SEGMENT_MS, "inflight": 2}
     null.TENANT = {"segments": 4, "segment_us": 1000 * SEGMENT_MS, "inflight": 2}
-    infini.load_module(MODULE)
+    infini.load_module()
     daemon = infini.Daemon(args.out, ["cuda0"], "[backend ggml]\nenabled = no\n"
                            f"[backend cuda]\nenabled = yes\nlibrary = {LIBRARY}\n",
                            f"idle_exit_s = 0\nsegment_us = {SEGMENT_US}\n")

@@ -14,7 +14,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from world import (  # noqa: E402
-    QUANTUM_MS, MODULE, Chip, Table, Vdevs, fill, infini, jain, load, worst_error)
+    QUANTUM_MS, Chip, Table, Vdevs, fill, infini, jain, load, worst_error)
 
 SECONDS = 10
 SEED = 20260101
@@ -377,7 +377,7 @@ def main():
     parser.add_argument("out")
     parser.add_argument("cases", nargs="*", help=f"only these: {' '.join(CASES)}")
     args = parser.parse_args()
-    infini.load_module(MODULE)
+    infini.load_module()
     daemon = infini.Daemon(args.out, ["null0", "null1"], "[backend null]\nenabled = yes\n",
                            "idle_exit_s = 0\n")
     daemon.start()

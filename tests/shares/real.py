@@ -21,7 +21,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import null  # noqa: E402  pylint: disable=wrong-import-position
-from world import LOAD, MODULE, Chip, Table, infini, option_words  # noqa: E402
+from world import LOAD, Chip, Table, infini, option_words  # noqa: E402
 
 MODEL = os.path.join(infini.TREE, "tests/model/stories.gguf")
 KERNEL = os.path.join(infini.TREE, "tests/shares/turn.cl")
@@ -471,7 +471,7 @@ def main():
     args = parser.parse_args()
     chip = CHIPS[args.backend]()
     Chip.device, Chip.memory = chip.device, 96
-    infini.load_module(MODULE)
+    infini.load_module()
     chip.log = open(os.path.join(args.out, "clients.log"), "w", encoding="utf-8")
     chip.start(args.out)
     daemon = infini.Daemon(args.out, [chip.device], chip.config, "idle_exit_s = 0\nthreads_max = 1\n")

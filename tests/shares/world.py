@@ -12,7 +12,6 @@ import infini  # noqa: E402  pylint: disable=wrong-import-position
 
 LOAD = os.path.join(infini.TREE, "build/shares/load")
 FILL = os.path.join(infini.TREE, "build/e2e/fill")
-MODULE = os.path.join(infini.TREE, "build/kmod-uml-fast/infini.ko")
 QUANTUM_MS = 2.0
 
 
