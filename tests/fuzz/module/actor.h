@@ -67,7 +67,7 @@ struct shared {
 	_Atomic int32_t executor_kills;	/* that the owner of the devices is to do */
 	_Atomic uint32_t vdevs[VDEVS];	/* their ids */
 	_Atomic uint32_t wrong;		/* promises that were not kept; the first says which */
-	char first_wrong[160];
+	char first_wrong[256];
 	_Atomic int locked[PROCESSES];
 	int mail[2];			/* sockets over which files are passed */
 	struct outcome outcomes[CALLS];

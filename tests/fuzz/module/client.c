@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -773,6 +774,27 @@ static bool timeline_says(const volatile struct infini_timeline *timeline, uint6
 	return !readable || (said->completed >= seqno && said->record == seqno);
 }
 
+/* Whose mapping is at @at? The other thread may have lost its way and have put another one there. */
+static bool is_mapping_of(const volatile void *at, int fd)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	unsigned long long inode;
+	unsigned long start;
+	struct stat stat;
+	bool same = false;
+	char line[512];
+
+	if (!file)
+		return false;
+	while (!fstat(fd, &stat) && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%*x %*s %*x %*s %llu", &start, &inode) == 2 &&
+		    start == (uintptr_t)at)
+			same = inode == stat.st_ino;
+	}
+	fclose(file);
+	return same;
+}
+
 /* When SUBMIT says that its jobs ended, the timeline says so too. */
 static void promise_timeline(int fd)
 {
@@ -797,12 +819,19 @@ static void promise_timeline(int fd)
 	arg.queue = create.handle;
 	err = call_ioctl_right(CALL_SUBMIT, fd, INFINI_IOC_SUBMIT, &arg, sizeof(arg));
 	/* One whose copying was made to fail ends the batch before itself. */
-	if (!err && !timeline_says(timeline, arg.last_seqno, &said))
-		promise_broken("%llu jobs ended, and the timeline says %#llx of %#llx, record %#llx",
+	if (!err && !timeline_says(timeline, arg.last_seqno, &said)) {
+		struct infini_wait wait = { .queue = create.handle, .seqno = arg.last_seqno };
+
+		err = call_ioctl_right(CALL_WAIT, fd, INFINI_IOC_WAIT, &wait, sizeof(wait));
+		promise_broken("%llu jobs ended, and the timeline says %#llx of %#llx, record %#llx;"
+			       " then %#llx; WAIT says %d; the mapping is %s",
 			       (unsigned long long)arg.last_seqno,
 			       (unsigned long long)said.completed,
 			       (unsigned long long)said.submitted,
-			       (unsigned long long)said.record);
+			       (unsigned long long)said.record,
+			       (unsigned long long)timeline->completed, err,
+			       is_mapping_of(timeline, fd) ? "the queue's" : "another's");
+	}
 	munmap((void *)timeline, PAGE);
 }
 

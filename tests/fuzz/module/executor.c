@@ -28,7 +28,7 @@ static const volatile uint64_t *word;
 /* Of each thread: what it was given and has not answered. */
 struct hands {
 	uint8_t *payload;
-	struct infini_dispatch given[WINDOW];
+	struct infini_dispatch *given;	/* WINDOW of them, and room for those that lie a page apart */
 	struct infini_dispatch held[2 * WINDOW];
 	unsigned int nr_held;
 	uint64_t last;			/* dispatch that it has seen */
@@ -240,14 +240,17 @@ static void exchange(struct hands *hands)
 	uint32_t nr = arg.nr_results, i;
 	int err;
 
-	memset(hands->given, 0, sizeof(hands->given));
+	memset(hands->given, 0, WINDOW * sizeof(hands->given[0]));
 	err = call_ioctl(CALL_EXCHANGE, file, INFINI_IOC_EXCHANGE, &arg, sizeof(arg));
 	if (err == -ENODEV) {
 		shared->revoked++;
 		_exit(0);
 	}
 	if (!err) {
-		take(hands, arg.returned);
+		/* Asked for elsewhere, they are not where it would look. */
+		if (arg.dispatches == (uintptr_t)hands->given &&
+		    arg.dispatches_stride == sizeof(hands->given[0]))
+			take(hands, arg.returned);
 		/* It holds what it does not know of any more, or the other thread does. */
 		if (!nr && !arg.returned)
 			nanosleep(&pause, NULL);
@@ -273,8 +276,9 @@ static void serve(unsigned int thread)
 	 * Populated, as all that only the kernel writes to is touched before: User-mode Linux falls
 	 * over a page that it could not allocate for a copy.
 	 */
-	hands->payload = mmap(NULL, ARENA, PROT_READ | PROT_WRITE,
+	hands->payload = mmap(NULL, ARENA + WINDOW * PAGE, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	hands->given = (void *)(hands->payload + ARENA);
 	if (hands->payload == MAP_FAILED || (!thread && !attach()))
 		_exit(1);
 	while (!shared->stop) {
