@@ -86,14 +86,28 @@ static uint8_t *make_room(void)
 	return at;
 }
 
+static bool lock_try(_Atomic int *lock)
+{
+	int none = 0;
+
+	return atomic_compare_exchange_strong(lock, &none, 1);
+}
+
 static void on_fault(int signal)
 {
 	if (me.touching)
 		siglongjmp(me.back, 1);
-	/* No mapping of the module's: let it end the process. */
+	/*
+	 * No mapping of the module's: it ends the process, here and now. A frame of a signal that could not be
+	 * read back, where a failure was injected into that, left a call's result 0 whatever it was. Nor does it
+	 * end while another thread forks, see process_lock().
+	 */
 	struct sigaction action = { .sa_handler = SIG_DFL };
 
 	sigaction(signal, &action, NULL);
+	while (me.fork_lock && !lock_try(me.fork_lock))
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	raise(signal);
 }
 
 static void on_wake(int signal)
@@ -122,9 +136,7 @@ void actor_begin(unsigned int index, unsigned int turn)
 
 bool process_trylock(unsigned int process)
 {
-	int none = 0;
-
-	return atomic_compare_exchange_strong(&shared->locked[process], &none, 1);
+	return lock_try(&shared->locked[process]);
 }
 
 void process_lock(unsigned int process)

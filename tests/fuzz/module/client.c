@@ -691,6 +691,7 @@ static void do_fork(void)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		memset(maps, 0, sizeof(maps));
 		me.fail_nth = -1;
+		me.fork_lock = NULL;
 		while (steps--)
 			do_something(true);
 		_exit(0);
@@ -894,6 +895,7 @@ static void *thread_run(void *unused)
 {
 	(void)unused;
 	actor_begin(ACTOR_CLIENT(who.index, 1), who.turn);
+	me.fork_lock = &shared->locked[who.index];
 	while (!shared->stop)
 		do_something(false);
 	leave();
@@ -925,6 +927,7 @@ void client_run(unsigned int index, unsigned int turn)
 		become_nobody();
 	who.index = index;
 	who.turn = turn;
+	me.fork_lock = &shared->locked[index];
 	threads[0] = pthread_self();
 	threads[1] = threads[0];
 	if (pthread_create(&threads[1], NULL, thread_run, NULL))
