@@ -127,7 +127,7 @@ class World:
         self.device, self.sections, self.memory = backend
 
     def __enter__(self):
-        infini.load_module(self.module)
+        infini.load_module(path=self.module)
         self.daemon = infini.Daemon(self.out, [self.device], self.sections, "idle_exit_s = 0\n")
         self.daemon.start()
         for name, weight in (("a", "100"), ("b", "300")):

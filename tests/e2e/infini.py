@@ -60,9 +60,9 @@ def wait_until(what, condition, seconds=60):
         time.sleep(0.1)
 
 
-def load_module(*parameters):
+def load_module(*parameters, path=None):
     if not os.path.exists("/dev/infini"):
-        subprocess.run(["insmod", module(), *parameters], check=True)
+        subprocess.run(["insmod", path or module(), *parameters], check=True)
 
 
 def unload_module():
