@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -154,13 +155,19 @@ void process_unlock(unsigned int process)
 
 pid_t process_fork(unsigned int process)
 {
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 
 	process_lock(process);
 	pid = fork();
-	if (pid)
+	if (pid) {
 		process_unlock(process);
-	return pid;
+		return pid;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Killed before that could be said, the parent leaves a child that may wait for ever for nobody. */
+	if (getppid() != parent)
+		_exit(0);
+	return 0;
 }
 
 void promise_broken(const char *format, ...)

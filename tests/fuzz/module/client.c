@@ -688,7 +688,6 @@ static void do_fork(void)
 	pid_t pid = CALL(CALL_FORK, process_fork(who.index));
 
 	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		memset(maps, 0, sizeof(maps));
 		me.fail_nth = -1;
 		me.fork_lock = NULL;

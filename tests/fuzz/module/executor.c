@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -308,7 +307,6 @@ void executor_run(int fd, unsigned int vdev, unsigned int turn)
 {
 	pthread_t thread;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	file = fd;
 	vdev_index = vdev;
 	run_turn = turn;
