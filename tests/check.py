@@ -59,7 +59,7 @@ LAYERS = [
      CHROOT + ["make", "-s", "-C", "tests/frontend", "check"], 1200),
     ("native", "preemptions and operators at native speed, User-mode Linux",
      ["tests/e2e/check-native"], 1800),
-    ("e2e", "llama.cpp tenants and new users' mistakes, User-mode Linux and QEMU", ["tests/e2e/check"], 2400),
+    ("e2e", "llama.cpp tenants and new users' mistakes, in QEMU", ["tests/e2e/check"], 2400),
     ("bpf", "what the BPF tools count and leave, in QEMU", ["tests/bpf/check"], 2400),
     ("containers", "podman and containerd hand vdevs to containers, in QEMU",
      ["tests/containers/check"], 2400),
