@@ -380,6 +380,9 @@ static int serve(struct supervisor *s)
 			return ret;
 		}
 	}
+	/* It stays while there is no infinid. */
+	if (s->spec_wanted)
+		write_spec(s);
 	return 0;
 }
 
