@@ -16,6 +16,17 @@ def modprobe(*names):
         subprocess.run(["modprobe", "-q", name], check=False)
 
 
+@contextlib.contextmanager
+def stopped(process):
+    process.send_signal(signal.SIGSTOP)
+    # It stops when it runs next.
+    os.waitpid(process.pid, os.WUNTRACED)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
 class World:
     """The module, infinid with the null backend and no other, which it would ask what they have
     while it is measured; and its vdev "a".
@@ -38,11 +49,8 @@ class World:
     @contextlib.contextmanager
     def alone(self):
         """Nothing else runs."""
-        self.awake.send_signal(signal.SIGSTOP)
-        # It stops when it runs next.
-        os.waitpid(self.awake.pid, os.WUNTRACED)
-        yield
-        self.awake.send_signal(signal.SIGCONT)
+        with stopped(self.awake):
+            yield
 
     def __exit__(self, *_):
         infini.ctl("vdev", "delete", "a", "--force")

@@ -6,7 +6,6 @@ objects.py OUT: prints rows.
 """
 import collections
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -40,9 +39,8 @@ def program(*words):
 
 def memory_rows(world):
     """Without infinid, which starts a worker for each client."""
-    os.kill(world.daemon.process.pid, signal.SIGSTOP)
-    numbers = program("memory")
-    os.kill(world.daemon.process.pid, signal.SIGCONT)
+    with machine.stopped(world.daemon.process):
+        numbers = program("memory")
     numbers["job"] = [(numbers["deep-queue"][0] - numbers["queue"][0]) / (numbers["depth"][0] - 1)]
     for name, words, note in MEMORY:
         yield row(f"memory of {words}", numbers[name][0], "bytes", note=note)

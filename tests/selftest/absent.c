@@ -4,7 +4,6 @@
 #include <infini/null.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -17,26 +16,10 @@
 
 #define MS	1000000ULL
 
-static void serve_one(struct world *world, int executor, uint64_t payload_bytes)
-{
-	struct infini_dispatch dispatch;
-
-	world->executor = executor;
-	world->payload_bytes = payload_bytes;
-	world->payload = mmap(NULL, payload_bytes, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(world->payload != MAP_FAILED);
-	hand_take(world, &dispatch);
-	CHECK_ERR(hand_give(world, dispatch.dispatch, 0, 0), 0);
-}
-
 /* A process that attaches and then does nothing but serve one job, after a byte in *@go. */
 static pid_t attach_only(struct world *world, int *go)
 {
-	struct infini_executor_attach attach = {
-		.protocol = INFINI_PROTOCOL_VERSION,
-		.window = 1,
-	};
+	struct infini_dispatch dispatch;
 	int fd = infini_executor_create(world->device, world->vdev);
 	int ready[2], begin[2];
 	char byte;
@@ -51,10 +34,13 @@ static pid_t attach_only(struct world *world, int *go)
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(world->device);
-		if (infini_executor_attach(fd, &attach) || write(ready[1], "", 1) != 1)
+		world_attach(world, fd, 1);
+		if (write(ready[1], "", 1) != 1)
 			_exit(1);
-		if (read(begin[0], &byte, 1) == 1)
-			serve_one(world, fd, attach.payload_bytes);
+		if (read(begin[0], &byte, 1) == 1) {
+			hand_take(world, &dispatch);
+			CHECK_ERR(hand_give(world, dispatch.dispatch, 0, 0), 0);
+		}
 		for (;;)
 			pause();
 	}
@@ -74,25 +60,38 @@ static void check_killed(pid_t pid)
 	CHECK_EQ(WTERMSIG(status), SIGKILL);
 }
 
+/* An executor that has attached, and then a job for it. */
+struct quiet {
+	struct world world;
+	pid_t process;
+	int go;			/* a byte here, and it serves one job */
+	uint32_t queue;
+	uint64_t seqno;
+};
+
+static void quiet_make(struct quiet *quiet)
+{
+	struct infini_job job = job_nop();
+
+	world_make(&quiet->world, &(struct setup){ 0 });
+	quiet->process = attach_only(&quiet->world, &quiet->go);
+	quiet->queue = queue_make(quiet->world.client, 8);
+	quiet->seqno = submit_one(quiet->world.client, quiet->queue, &job);
+}
+
 /* It is ended, the next one gets the job. */
 static void attached_and_gone_quiet(void)
 {
-	struct infini_job job = job_nop();
-	struct world world;
-	uint64_t seqno;
-	uint32_t queue;
-	int status, go;
-	pid_t pid;
+	struct quiet quiet;
+	struct world *world = &quiet.world;
+	int status;
 
 	test_need_root();
 	test_param_set("executor_start_ms", 200);
-	world_make(&world, &(struct setup){ 0 });
-	pid = attach_only(&world, &go);
-	queue = queue_make(world.client, 8);
-	seqno = submit_one(world.client, queue, &job);
-	check_killed(pid);
-	world.process = world_executor_start(&world, world.vdev, 1, &world.fake);
-	CHECK_ERR(wait_for(world.client, queue, seqno, INFINI_FOREVER, &status), 0);
+	quiet_make(&quiet);
+	check_killed(quiet.process);
+	world->process = world_executor_start(world, world->vdev, 1, &world->fake);
+	CHECK_ERR(wait_for(world->client, quiet.queue, quiet.seqno, INFINI_FOREVER, &status), 0);
 	CHECK_ERR(status, 0);
 }
 
@@ -126,25 +125,21 @@ static void attached_to_waiting_work(void)
 static void served_and_gone_quiet(void)
 {
 	struct infini_job job = job_nop();
-	struct world world;
+	struct quiet quiet;
 	uint64_t seqno;
-	uint32_t queue;
-	int status, go;
-	pid_t pid;
+	int status;
 
 	test_need_root();
 	test_param_set("executor_wait_ms", 300);
-	world_make(&world, &(struct setup){ 0 });
-	pid = attach_only(&world, &go);
-	queue = queue_make(world.client, 8);
-	seqno = submit_one(world.client, queue, &job);
-	CHECK_EQ(write(go, "", 1), 1);
-	CHECK_ERR(wait_for(world.client, queue, seqno, INFINI_FOREVER, &status), 0);
+	quiet_make(&quiet);
+	CHECK_EQ(write(quiet.go, "", 1), 1);
+	CHECK_ERR(wait_for(quiet.world.client, quiet.queue, quiet.seqno, INFINI_FOREVER, &status), 0);
 	CHECK_ERR(status, 0);
-	seqno = submit_one(world.client, queue, &job);
-	CHECK_ERR(wait_for(world.client, queue, seqno, test_deadline(30 * SECOND), &status), 0);
+	seqno = submit_one(quiet.world.client, quiet.queue, &job);
+	CHECK_ERR(wait_for(quiet.world.client, quiet.queue, seqno, test_deadline(30 * SECOND), &status),
+		  0);
 	CHECK_ERR(status, -EHOSTDOWN);
-	check_killed(pid);
+	check_killed(quiet.process);
 }
 
 /* A stopped process sleeps in EXCHANGE like any other: it is given the slot and never comes. */

@@ -98,15 +98,15 @@ pid_t world_executor_start(struct world *world, uint32_t vdev, uint32_t window, 
 	return pid;
 }
 
-static void attach_by_hand(struct world *world, uint32_t window)
+void world_attach(struct world *world, int executor, uint32_t window)
 {
 	struct infini_executor_attach attach = {
 		.protocol = INFINI_PROTOCOL_VERSION,
 		.window = window,
 	};
 
-	world->executor = infini_executor_create(world->device, world->vdev);
-	CHECK(world->executor >= 0);
+	CHECK(executor >= 0);
+	world->executor = executor;
 	CHECK_ERR(infini_executor_attach(world->executor, &attach), 0);
 	world->generation = attach.generation;
 	world->payload_bytes = attach.payload_bytes;
@@ -173,7 +173,7 @@ void world_make(struct world *world, const struct setup *setup)
 	if (setup->executor == WORLD_PROCESS)
 		world->process = world_executor_start(world, world->vdev, window, &world->fake);
 	if (setup->executor == WORLD_BY_HAND)
-		attach_by_hand(world, window);
+		world_attach(world, infini_executor_create(world->device, world->vdev), window);
 	if (test_as_nobody)
 		test_become(SELFTEST_NOBODY);
 	world->client = world_client(world);

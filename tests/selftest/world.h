@@ -73,6 +73,8 @@ int world_client(struct world *world);
 int world_try_open(uint32_t vdev);
 /* Another executor for a vdev; returns its process. */
 pid_t world_executor_start(struct world *world, uint32_t vdev, uint32_t window, struct fake **fake);
+/* This process becomes the one behind @executor, for its steps by hand. */
+void world_attach(struct world *world, int executor, uint32_t window);
 struct genl *world_genl(void);
 
 /* ---- a client's steps; they fail the test ---- */

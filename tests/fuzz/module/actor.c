@@ -87,13 +87,6 @@ static uint8_t *make_room(void)
 	return at;
 }
 
-static bool lock_try(_Atomic int *lock)
-{
-	int none = 0;
-
-	return atomic_compare_exchange_strong(lock, &none, 1);
-}
-
 static void on_fault(int signal)
 {
 	if (me.touching)
@@ -106,8 +99,8 @@ static void on_fault(int signal)
 	struct sigaction action = { .sa_handler = SIG_DFL };
 
 	sigaction(signal, &action, NULL);
-	while (me.fork_lock && !lock_try(me.fork_lock))
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	if (me.process >= 0)
+		process_lock(me.process);
 	raise(signal);
 }
 
@@ -122,6 +115,7 @@ void actor_begin(unsigned int index, unsigned int turn)
 	struct sigaction wake = { .sa_handler = on_wake };
 
 	memset(&me, 0, sizeof(me));
+	me.process = -1;
 	me.random = mix(shared->seed + index * 0x10001ULL + ((uint64_t)turn << 32));
 	me.slot = &shared->slots[index % SLOTS];
 	me.slot->since_ns = 0;
@@ -137,7 +131,9 @@ void actor_begin(unsigned int index, unsigned int turn)
 
 bool process_trylock(unsigned int process)
 {
-	return lock_try(&shared->locked[process]);
+	int none = 0;
+
+	return atomic_compare_exchange_strong(&shared->locked[process], &none, 1);
 }
 
 void process_lock(unsigned int process)

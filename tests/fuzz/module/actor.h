@@ -84,7 +84,7 @@ struct actor {
 	uint8_t *room;			/* two pages, behind which a hole is */
 	sigjmp_buf back;		/* where a fault in touched memory goes */
 	volatile sig_atomic_t touching;
-	_Atomic int *fork_lock;		/* see process_lock(); NULL where no other thread forks */
+	int process;			/* whose other thread may fork, see process_lock(), or -1 */
 };
 
 extern _Thread_local struct actor me;

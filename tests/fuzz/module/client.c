@@ -18,7 +18,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -690,7 +689,7 @@ static void do_fork(void)
 	if (!pid) {
 		memset(maps, 0, sizeof(maps));
 		me.fail_nth = -1;
-		me.fork_lock = NULL;
+		me.process = -1;
 		while (steps--)
 			do_something(true);
 		_exit(0);
@@ -774,27 +773,6 @@ static bool timeline_says(const volatile struct infini_timeline *timeline, uint6
 	return !readable || (said->completed >= seqno && said->record == seqno);
 }
 
-/* Whose mapping is at @at? The other thread may have lost its way and have put another one there. */
-static bool is_mapping_of(const volatile void *at, int fd)
-{
-	FILE *file = fopen("/proc/self/maps", "re");
-	unsigned long long inode;
-	unsigned long start;
-	struct stat stat;
-	bool same = false;
-	char line[512];
-
-	if (!file)
-		return false;
-	while (!fstat(fd, &stat) && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%lx-%*x %*s %*x %*s %llu", &start, &inode) == 2 &&
-		    start == (uintptr_t)at)
-			same = inode == stat.st_ino;
-	}
-	fclose(file);
-	return same;
-}
-
 /* When SUBMIT says that its jobs ended, the timeline says so too. */
 static void promise_timeline(int fd)
 {
@@ -824,13 +802,12 @@ static void promise_timeline(int fd)
 
 		err = call_ioctl_right(CALL_WAIT, fd, INFINI_IOC_WAIT, &wait, sizeof(wait));
 		promise_broken("%llu jobs ended, and the timeline says %#llx of %#llx, record %#llx;"
-			       " then %#llx; WAIT says %d; the mapping is %s",
+			       " then %#llx; WAIT says %d",
 			       (unsigned long long)arg.last_seqno,
 			       (unsigned long long)said.completed,
 			       (unsigned long long)said.submitted,
 			       (unsigned long long)said.record,
-			       (unsigned long long)timeline->completed, err,
-			       is_mapping_of(timeline, fd) ? "the queue's" : "another's");
+			       (unsigned long long)timeline->completed, err);
 	}
 	munmap((void *)timeline, PAGE);
 }
@@ -894,7 +871,7 @@ static void *thread_run(void *unused)
 {
 	(void)unused;
 	actor_begin(ACTOR_CLIENT(who.index, 1), who.turn);
-	me.fork_lock = &shared->locked[who.index];
+	me.process = who.index;
 	while (!shared->stop)
 		do_something(false);
 	leave();
@@ -926,7 +903,7 @@ void client_run(unsigned int index, unsigned int turn)
 		become_nobody();
 	who.index = index;
 	who.turn = turn;
-	me.fork_lock = &shared->locked[index];
+	me.process = index;
 	threads[0] = pthread_self();
 	threads[1] = threads[0];
 	if (pthread_create(&threads[1], NULL, thread_run, NULL))
