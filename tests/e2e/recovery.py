@@ -4,7 +4,6 @@
 TAP. Runs under User-mode Linux, where compute runs at the host's speed."""
 import os
 import random
-import signal
 import sys
 import time
 
@@ -166,8 +165,8 @@ def case_supervisor_inherits(world):
     world.daemon.kill()
     world.daemon.start()
     worker = infini.vdevs()["a"]["executor_pid"]
-    os.kill(worker, signal.SIGKILL)
-    bereft(tenant, "killed worker")
+    guest.kill_with_a_job("a")
+    guest.complaint(tenant, "killed worker")
     status, _, err = guest.run(story(8), infini.tenant("a"))
     guest.check(not status, f"afterwards: exit status {status}: {err[-300:]}")
     second = infini.vdevs()["a"]["executor_pid"]
@@ -183,9 +182,9 @@ def case_worker_dies_unsupervised(world):
     tenant = guest.start(story(), "a")
     guest.generating("a")
     world.daemon.kill()
-    os.kill(infini.vdevs()["a"]["executor_pid"], signal.SIGKILL)
+    guest.kill_with_a_job("a")
     world.daemon.start()
-    bereft(tenant, "killed worker")
+    guest.complaint(tenant, "killed worker")
     status, _, err = guest.run(story(8), infini.tenant("a"))
     guest.check(not status, f"afterwards: exit status {status}: {err[-300:]}")
     world.idle("a")
