@@ -59,14 +59,21 @@ def batches(cases):
 
 
 def verdicts(backend, cases, environment, log):
-    """What came of each: OK, FAIL and why, not supported."""
+    """What came of each: OK, FAIL and why, not supported. One that ends the test takes along those behind it, which
+    are asked again alone."""
     found = {}
     with open(log, "w", encoding="utf-8") as file:
-        for batch in batches(cases):
-            _, out, err = guest.run(command("test", backend, "-o", ",".join(batch)), environment, SECONDS)
+        def ask(some):
+            _, out, err = guest.run(command("test", backend, "-o", ",".join(some)), environment, SECONDS)
             text = COLOURS.sub("", out.decode(errors="replace"))
             file.write(text + err)
             found.update((match[1], match[2].strip()) for match in map(VERDICT.match, text.splitlines()) if match)
+
+        for batch in batches(cases):
+            ask(batch)
+            for case in batch:
+                if case not in found:
+                    ask([case])
     return found
 
 
