@@ -27,7 +27,7 @@ LANE_MEMORY_KIB = 5 << 20
 LANES_MAX = 2
 # Layers in machines of two emulated processors, which wait for each other: two such at once take three times
 # as long.
-EMULATED = {"e2e", "containers", "metrics"}
+EMULATED = {"containers"}
 
 # Name, what it is, command, seconds it may take. Those that others need, each alone; then the rest, those in
 # machines last, of them the longest first.
@@ -59,11 +59,12 @@ LAYERS = [
      CHROOT + ["make", "-s", "-C", "tests/frontend", "check"], 1200),
     ("native", "preemptions and operators at native speed, User-mode Linux",
      ["tests/e2e/check-native"], 1800),
-    ("e2e", "llama.cpp tenants and new users' mistakes, in QEMU", ["tests/e2e/check"], 2400),
+    ("e2e", "llama.cpp tenants and new users' mistakes, User-mode Linux and QEMU",
+     ["tests/e2e/check"], 2400),
     ("bpf", "what the BPF tools count and leave, in QEMU", ["tests/bpf/check"], 2400),
     ("containers", "podman and containerd hand vdevs to containers, in QEMU",
      ["tests/containers/check"], 2400),
-    ("metrics", "what Prometheus and infinictl bill are told under load, in QEMU",
+    ("metrics", "what Prometheus and infinictl bill are told under load, User-mode Linux",
      ["tests/e2e/check-metrics"], 1200),
     ("selftest", "every ioctl and netlink command, QEMU and User-mode Linux",
      ["tests/selftest/check"], 2400),

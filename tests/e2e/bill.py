@@ -235,10 +235,12 @@ def main():
     if not cases:
         return
     tap = Tap()
+    infini.load_module()
     world = World(sys.argv[1])
     for case in cases:
         tap.case(case, world)
     world.stop()
+    infini.unload_module()
     tap.end()
 
 

@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
-from guest import (MODEL, ON_VDEV, PLAIN, complaint, completion, generating, run,  # noqa: E402
+from guest import (ENDLESS, MODEL, ON_VDEV, PLAIN, complaint, completion, generating, run,  # noqa: E402
                    same_text, start, whole_text)
 from tap import Tap, check, chosen  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -176,8 +176,7 @@ def case_quantised(world):
 
 def llama(world, vdev, *more):
     """One that generates until it is ended."""
-    process = start(completion(*ON_VDEV, *more, "--ignore-eos", "-c", "512", "--context-shift", tokens=1000000,
-                               model=world.path), vdev)
+    process = start(completion(*ON_VDEV, *more, *ENDLESS, model=world.path), vdev)
     generating(vdev)
     return process
 

@@ -21,7 +21,6 @@ PACKAGING = os.path.join(infini.TREE, "packaging")
 RULES = os.path.join(PACKAGING, "prometheus/infini.rules.yml")
 DASHBOARD = os.path.join(PACKAGING, "grafana/infini.json")
 DOCUMENT = os.path.join(infini.TREE, "docs/metrics.md")
-TOP = os.path.join(infini.TREE, "build/bpf/infinitop")
 CHURN = os.path.join(infini.TREE, "build/e2e/churn")
 METRICS_PORT, PROMETHEUS_PORT = 19470, 19090
 OURS = re.compile(r"\b((?:infini_|gen_ai_|vdev:|device:)[a-zA-Z0-9_:]+)")
@@ -188,22 +187,6 @@ def case_joules(world):
     check(all(vdev["joules_per_token"] is None for vdev in answer["vdevs"]), "joules from nowhere")
 
 
-def case_infinitop(world):
-    """infinitop: the same, and a dash where infinid cannot be asked"""
-    for socket, known in ((world.socket, True), ("/nowhere", False)):
-        status, out, err = run([TOP, "--json", "--metrics", socket, "--interval", "5s",
-                                "--duration", "11s"])
-        check(not status, f"exit status {status}: {err[-300:]}")
-        rows = json.loads(out.splitlines()[-1])["rows"]
-        rows = [row for row in rows if row["generated_per_s"] > 0]
-        check(len(rows) == 2, f"rows {rows}")
-        if known:
-            roughly(sum(row["joules_per_token"] * row["generated_per_s"] for row in rows), WATTS,
-                    "watts")
-        else:
-            check(all(row["joules_per_token"] is None for row in rows), "joules from nowhere")
-
-
 def case_bracket(world):
     """what Prometheus has scraped lies between what the module counted before and after"""
     def scraped_at():
@@ -330,10 +313,12 @@ def main():
     if not cases:
         return
     tap = Tap()
+    infini.load_module()
     world = World(sys.argv[1])
     for case in cases:
         tap.case(case, world)
     world.stop()
+    infini.unload_module()
     tap.end()
 
 

@@ -160,7 +160,7 @@ def case_supervisor_absent(world):
 
 def case_supervisor_inherits(world):
     """a worker that an earlier infinid started is retired when idle, and its end is noticed"""
-    tenant = guest.start(story(), "a")
+    tenant = guest.start(guest.completion(*guest.ON_VDEV, *guest.ENDLESS), "a")
     guest.generating("a")
     world.daemon.kill()
     world.daemon.start()
@@ -179,7 +179,7 @@ def case_supervisor_inherits(world):
 
 def case_worker_dies_unsupervised(world):
     """a worker killed while there is no infinid: its client is told, the next is served"""
-    tenant = guest.start(story(), "a")
+    tenant = guest.start(guest.completion(*guest.ON_VDEV, *guest.ENDLESS), "a")
     guest.generating("a")
     world.daemon.kill()
     guest.kill_with_a_job("a")

@@ -24,9 +24,12 @@ import urllib.request
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import guest  # noqa: E402  pylint: disable=wrong-import-position
 import infini  # noqa: E402  pylint: disable=wrong-import-position
+import metrics  # noqa: E402  pylint: disable=wrong-import-position
+from powercap import Powercap  # noqa: E402  pylint: disable=wrong-import-position
 from tap import Tap  # noqa: E402  pylint: disable=wrong-import-position
 
 TOP = os.path.join(infini.TREE, "build/bpf/infinitop")
+SOCKET = "/tmp/metrics.sock"
 KINDS = ("evaluated", "generated", "prompt", "scored", "embedded")
 PROMPTS = ("Once upon a time there was a cat", "The little fox", "The little fox",
            "One day, a girl named Lily went out to", "One day, a girl named Lily ran home",
@@ -261,6 +264,27 @@ def case_embedding(_):
     counted.want("a", evaluated=tokens, embedded=tokens, generated=0, prompt=0, prompts=0, scored=0)
 
 
+def joules(socket):
+    """What infinitop says of both vdevs: joules per token and tokens per second."""
+    status, out, err = guest.run([TOP, "--json", "--metrics", socket, "--interval", "5s", "--duration", "11s"])
+    guest.check(not status, f"exit status {status}: {err[-300:]}")
+    rows = [row for row in json.loads(out.splitlines()[-1])["rows"] if row["generated_per_s"] > 0]
+    guest.check(len(rows) == 2, f"rows {rows}")
+    return [(row["joules_per_token"], row["generated_per_s"]) for row in rows]
+
+
+def case_joules(_):
+    """joules per token are the watts of the device, and a dash where infinid cannot be asked"""
+    load = [metrics.generation(name, "Once upon a time") for name in ("a", "b")]
+    try:
+        for name in ("a", "b"):
+            guest.generating(name)
+        metrics.roughly(sum(each * rate for each, rate in joules(SOCKET)), metrics.WATTS, "watts")
+        guest.check(not any(each for each, _ in joules("/nowhere")), "joules from nowhere")
+    finally:
+        metrics.end(load)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("out")
@@ -269,9 +293,11 @@ def main():
     args = parser.parse_args()
     tap = Tap()
     infini.load_module()
-    world = guest.World(args.out)
+    powercap = Powercap("/tmp/powercap", metrics.WATTS)
+    world = guest.World(args.out, f"metrics_socket = {SOCKET}\n")
     world.seconds = args.seconds
     world.daemon.start()
+    powercap.start()
     for name in ("a", "b"):
         world.vdev(name)
     for name, case in globals().copy().items():
@@ -281,6 +307,7 @@ def main():
     for name in ("a", "b"):
         world.gone(name)
     world.daemon.stop()
+    powercap.close()
     infini.unload_module()
     tap.end()
 
