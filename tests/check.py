@@ -25,9 +25,6 @@ CHROOT = ["tests/vm/chroot", "--", "env", "CMOCKA_MESSAGE_OUTPUT=TAP"]
 # A machine of a layer and what is around it, and the most of them that were tried at once.
 LANE_MEMORY_KIB = 5 << 20
 LANES_MAX = 2
-# Layers in machines of two emulated processors, which wait for each other: two such at once take three times
-# as long.
-EMULATED = {"containers"}
 
 # Name, what it is, command, seconds it may take. Those that others need, each alone; then the rest, those in
 # machines last, of them the longest first.
@@ -236,53 +233,17 @@ def lanes():
     return max(1, min(LANES_MAX, len(os.sched_getaffinity(0)), free // LANE_MEMORY_KIB))
 
 
-class Lanes:
-    """Runs layers, WIDTH at once, in the order of the table, but one at a time of those in EMULATED."""
-
-    def __init__(self, layers, report):
-        self.waiting, self.running, self.report = list(layers), set(), report
-        self.changed = threading.Condition()
-
-    def next(self):
-        """A layer that may run now; None when all have begun. Waits where the next must wait."""
-        with self.changed:
-            while self.waiting:
-                busy = any(layer.name in EMULATED for layer in self.running)
-                for layer in self.waiting:
-                    if not busy or layer.name not in EMULATED:
-                        self.waiting.remove(layer)
-                        self.running.add(layer)
-                        return layer
-                self.changed.wait()
-            return None
-
-    def lane(self):
-        while layer := self.next():
-            try:
-                layer.run(self.report)
-            finally:
-                with self.changed:
-                    self.running.remove(layer)
-                    self.changed.notify_all()
-
-    def stop(self):
-        with self.changed:
-            self.waiting.clear()
-            running = list(self.running)
-        for layer in running:
-            layer.stop()
-
-
 def run_all(layers, width, report):
-    """All of them. Ends what runs when it is interrupted."""
-    lanes_of = Lanes(layers, report)
+    """All of them, in the order of the table. Ends what runs when it is interrupted."""
     with concurrent.futures.ThreadPoolExecutor(width) as pool:
-        runs = [pool.submit(lanes_of.lane) for _ in range(width)]
+        runs = [pool.submit(layer.run, report) for layer in layers]
         try:
             for run in runs:
                 run.result()
         except BaseException:
-            lanes_of.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for layer in layers:
+                layer.stop()
             raise
 
 
