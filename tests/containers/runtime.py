@@ -95,6 +95,18 @@ def llama(*more, tokens=24):
             "Once upon a time", "-n", str(tokens), "--temp", "0", "-t", "1", "-fit", "off", "--simple-io", *more]
 
 
+def whole_text(command):
+    """What llama-completion says, and its complaints. 0.7.0 may exit before its log thread has printed the
+    last words: then its statistics are missing, which come after them."""
+    for _ in range(20):
+        status, text, err = run(command)
+        check(not status, f"status {status}: {err[-400:]}")
+        if "common_perf_print" in err:
+            return text, err
+        print(f"# llama-completion lost what follows {text[-20:]!r}", flush=True)
+    raise infini.Trouble("llama-completion lost the end of its text twenty times")
+
+
 ON_VDEV = ("-ngl", "99", "-dev", "INFINI0")
 WITH_MODEL = ("-v", f"{MODEL}:/model.gguf:ro", "--")
 
