@@ -59,7 +59,7 @@ LAYERS = [
     ("e2e", "llama.cpp tenants and new users' mistakes, User-mode Linux and QEMU",
      ["tests/e2e/check"], 2400),
     ("bpf", "what the BPF tools count and leave, in QEMU", ["tests/bpf/check"], 2400),
-    ("containers", "podman and containerd hand vdevs to containers, in QEMU",
+    ("containers", "podman and containerd hand vdevs to containers, User-mode Linux and QEMU",
      ["tests/containers/check"], 2400),
     ("metrics", "what Prometheus and infinictl bill are told under load, User-mode Linux",
      ["tests/e2e/check-metrics"], 1200),
