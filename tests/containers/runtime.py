@@ -96,15 +96,9 @@ def llama(*more, tokens=24):
 
 
 def whole_text(command):
-    """What llama-completion says, and its complaints. 0.7.0 may exit before its log thread has printed the
-    last words: then its statistics are missing, which come after them."""
-    for _ in range(20):
-        status, text, err = run(command)
-        check(not status, f"status {status}: {err[-400:]}")
-        if "common_perf_print" in err:
-            return text, err
-        print(f"# llama-completion lost what follows {text[-20:]!r}", flush=True)
-    raise infini.Trouble("llama-completion lost the end of its text twenty times")
+    """What llama-completion says, and its complaints; its statistics come after that."""
+    text, err = infini.whole(command, "common_perf_print")
+    return text.decode(), err
 
 
 ON_VDEV = ("-ngl", "99", "-dev", "INFINI0")

@@ -13,6 +13,7 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import infini  # noqa: E402  pylint: disable=wrong-import-position
+from infini import run, whole  # noqa: E402  pylint: disable=wrong-import-position
 from tap import Tap, check  # noqa: E402  pylint: disable=wrong-import-position
 
 MODEL = os.path.join(infini.TREE, "tests/model/stories.gguf")
@@ -20,13 +21,6 @@ FAKE_CLIENT = os.path.join(infini.TREE, "build/e2e/send-program")
 TEXT = ("Once upon a time, there was a kind girl named Lily. She lived in a tall house. "
         "One day she saw a little fox. The fox was sad. Lily gave the fox some bread. ") * 8
 PORT = 18080
-
-
-def run(command, env=None, seconds=240):
-    """A command to its end: status, output, complaints."""
-    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=seconds, check=False)
-    return done.returncode, done.stdout, done.stderr.decode(errors="replace")
 
 
 def completion(*more, tokens=24, model=MODEL):
@@ -38,18 +32,6 @@ ON_VDEV = ("-ngl", "99", "-dev", "INFINI0")
 PLAIN = ("-dev", "none")
 # Generates until it is ended.
 ENDLESS = ("--ignore-eos", "-c", "512", "--context-shift", "-n", "1000000")
-
-
-def whole(command, last, env=None, seconds=240):
-    """What a tool of llama.cpp says and complains of. 0.7.0 may exit before its log thread has printed the last
-    words, on any device: then @last is missing, too."""
-    for _ in range(20):
-        status, text, err = run(command, env, seconds)
-        check(not status, f"exit status {status}: {err[-300:]}")
-        if last in text.decode(errors="replace") + err:
-            return text, err
-        print(f"# {command[0]} lost what follows {text[-20:]!r}, byte {len(text)}", flush=True)
-    raise infini.Trouble(f"{command[0]} lost its last words twenty times")
 
 
 def whole_text(command, env=None, seconds=240):

@@ -29,6 +29,26 @@ class Trouble(Exception):
     """Something that should have worked did not; the text is for people."""
 
 
+def run(command, env=None, seconds=240):
+    """A command to its end: status, output, complaints."""
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=seconds, check=False)
+    return done.returncode, done.stdout, done.stderr.decode(errors="replace")
+
+
+def whole(command, last, env=None, seconds=240):
+    """What a tool of llama.cpp says and complains of. 0.7.0 may exit before its log thread has printed the last
+    words, on any device: then @last is missing, too."""
+    for _ in range(20):
+        status, text, err = run(command, env, seconds)
+        if status:
+            raise Trouble(f"exit status {status}: {err[-300:]}")
+        if last in text.decode(errors="replace") + err:
+            return text, err
+        print(f"# {command[0]} lost what follows {text[-20:]!r}, byte {len(text)}", flush=True)
+    raise Trouble(f"{command[0]} lost its last words twenty times")
+
+
 def ctl_try(*words):
     """infinictl: its status, what it printed and what it complained of."""
     done = subprocess.run([CTL, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
