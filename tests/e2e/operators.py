@@ -5,7 +5,7 @@ on the vdev and not on the same device without Infini is a fault of ours. Each o
 
 Runs by hand under User-mode Linux, for hours: the largest cases touch a gigabyte, and on lavapipe each shader is
 compiled first. With --each N no more than so many cases of each operator, spread over its smaller ones. OPERATOR
-may be one case, as ggml writes it.
+may be a case, as ggml writes it.
 """
 import argparse
 import os
@@ -49,12 +49,12 @@ class Sweep:
         self.claimed = {operator: [f"{operator}({case})" for case, claimed in cases.items() if claimed]
                         for operator, cases in every_operator.claims("INFINI0", self.tenant).items()}
 
-    def operator(self, name):
-        """Every case of one that the vdev claims, or some, or the one that is named."""
+    def operator(self, name, only):
+        """Every case of one that the vdev claims, or some, or those that are named."""
         begin = time.monotonic()
-        claimed = self.claimed.get(name.partition("(")[0], [])
-        want = [name] if "(" in name else spread(claimed, self.each)
-        check(want and set(want) <= set(claimed), f"the vdev claims no case of {name}")
+        claimed = self.claimed.get(name, [])
+        want = only or spread(claimed, self.each)
+        check(want and set(want) <= set(claimed), f"the vdev does not claim {name}, or not all these cases of it")
         found = every_operator.verdicts("INFINI0", want, self.tenant, os.path.join(self.out, f"{name}.log"))
         bad, ours = every_operator.failures(want, found, self.plain, self.environment,
                                             os.path.join(self.out, f"{name}-plain.log"))
@@ -73,13 +73,13 @@ def spread(cases, number):
     return [cases[at * len(cases) // number] for at in range(number)]
 
 
-def case_of(sweep, name):
-    what = "" if "(" in name else f"{f'{sweep.each} of the' if sweep.each else 'all'} cases that "
+def case_of(sweep, name, only):
+    what = f"{sweep.each} of the" if sweep.each else f"{len(only)} of the" if only else "all"
 
     def case(_):
-        sweep.operator(name)
+        sweep.operator(name, only)
 
-    case.__doc__ = f"{name}: {what}a vdev on {sweep.device} claims"
+    case.__doc__ = f"{name}: {what} cases that a vdev on {sweep.device} claims"
     return case
 
 
@@ -95,8 +95,12 @@ def main():
     tap = Tap()
     sweep = Sweep(args.out, args.device, args.each)
     sweep.start()
-    for name in args.operator or [name for name, cases in sweep.claimed.items() if cases]:
-        tap.case(case_of(sweep, name), None)
+    wanted = {name: [] for name, cases in sweep.claimed.items() if cases and not args.operator}
+    for word in args.operator:
+        name, case, _ = word.partition("(")
+        wanted.setdefault(name, []).extend([word] if case else [])
+    for name, only in wanted.items():
+        tap.case(case_of(sweep, name, only), None)
     print(f"# {sweep.passed} cases pass on {sweep.device}, of {sum(map(len, sweep.claimed.values()))} claimed")
     tap.end()
 
