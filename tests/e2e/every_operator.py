@@ -4,6 +4,7 @@ a machine."""
 import collections
 import csv
 import glob
+import math
 import os
 import re
 import time
@@ -36,13 +37,25 @@ def claims(backend, environment):
     return known
 
 
+def work(params):
+    """What to sort by: how many numbers there are of a thousand and more, and all of them multiplied."""
+    numbers = [int(word) for word in re.findall(r"\d+", params)]
+    return sum(number >= 1000 for number in numbers), math.prod(max(number, 1) for number in numbers)
+
+
 def moderate(params):
     """What to sort by: cases of a thousand elements in a row and more come last, then the far off."""
-    numbers = [int(word) for word in re.findall(r"\d+", params)]
-    work = 1
-    for number in numbers:
-        work *= max(number, 1)
-    return sum(number >= 1000 for number in numbers), abs(work - MODERATE), params
+    large, product = work(params)
+    return large, abs(product - MODERATE), params
+
+
+def spread(cases, number):
+    """So many of them, from the first to the last of the smaller half."""
+    if not number or number >= len(cases):
+        return cases
+    most = sorted(map(work, cases))[max(number, len(cases) // 2) - 1]
+    cases = [case for case in cases if work(case) <= most]
+    return [cases[at * len(cases) // number] for at in range(number)]
 
 
 def batches(cases):
@@ -100,9 +113,9 @@ def unlike(vdev, plain):
             yield name, less, more
 
 
-def check(out, name, plain, only=None):
-    """One case of each operator that the vdev claims, or of those, and how its claims differ from those of the plain
-    device. What fails without Infini, too, is told and is no failure of the vdev."""
+def check(out, name, plain, only=None, each=1):
+    """So many cases of each operator that the vdev claims, or of those, and how its claims differ from those of the
+    plain device. What fails without Infini, too, is told and is no failure of the vdev."""
     begin = time.monotonic()
     tenant = infini.tenant(name)
     vdev, device = claims("INFINI0", tenant), claims(plain, dict(os.environ))
@@ -111,13 +124,13 @@ def check(out, name, plain, only=None):
     for operator, less, more in unlike(vdev, device):
         print(f"# {operator}: {len(less)} cases that only {plain} claims, {len(more)} that only the vdev claims, "
               f"such as {(less + more)[0]}", flush=True)
-    cases = {operator: min((case for case, claimed in all_of.items() if claimed), key=moderate)
-             for operator, all_of in vdev.items()
-             if any(all_of.values()) and (not only or operator in only)}
-    cases = [f"{operator}({case})" for operator, case in cases.items()]
+    claimed = {operator: [f"{operator}({case})" for case, claims_it in cases.items() if claims_it]
+               for operator, cases in vdev.items() if not only or operator in only}
+    cases = [case for of in claimed.values() if of
+             for case in (spread(of, each) if each > 1 else [min(of, key=moderate)])]
     found = verdicts("INFINI0", cases, tenant, os.path.join(out, f"every-operator-{name}.log"))
     bad, ours = failures(cases, found, plain, dict(os.environ), os.path.join(out, f"every-operator-{plain}.log"))
-    guest.check(not ours, f"{len(ours)} operators fail on the vdev alone, the first {ours[:1]}")
-    print(f"# {len(cases) - len(bad)} of {len(cases)} operators pass, one case of each, in "
+    guest.check(not ours, f"{len(ours)} cases fail on the vdev alone, the first {ours[:1]}")
+    print(f"# {len(cases) - len(bad)} of {len(cases)} cases of {sum(map(bool, claimed.values()))} operators pass, in "
           f"{time.monotonic() - begin:.0f} s; the vdev claims {sum(any(c.values()) for c in vdev.values())} operators "
           f"of {len(vdev)}", flush=True)

@@ -53,7 +53,7 @@ class Sweep:
         """Every case of one that the vdev claims, or some, or those that are named."""
         begin = time.monotonic()
         claimed = self.claimed.get(name, [])
-        want = only or spread(claimed, self.each)
+        want = only or every_operator.spread(claimed, self.each)
         check(want and set(want) <= set(claimed), f"the vdev does not claim {name}, or not all these cases of it")
         found = every_operator.verdicts("INFINI0", want, self.tenant, os.path.join(self.out, f"{name}.log"))
         bad, ours = every_operator.failures(want, found, self.plain, self.environment,
@@ -62,15 +62,6 @@ class Sweep:
         print(f"# {name}: {len(want) - len(bad)} of {len(want)} pass, {len(claimed)} claimed, in "
               f"{time.monotonic() - begin:.0f} s", flush=True)
         check(not ours, f"{len(ours)} cases fail on the vdev alone, the first {ours[:1]}")
-
-
-def spread(cases, number):
-    """So many of them, from the first to the last, the large ones left out where there are others."""
-    if not number or number >= len(cases):
-        return cases
-    least = sorted(every_operator.moderate(case)[0] for case in cases)[number - 1]
-    cases = [case for case in cases if every_operator.moderate(case)[0] <= least]
-    return [cases[at * len(cases) // number] for at in range(number)]
 
 
 def case_of(sweep, name, only):

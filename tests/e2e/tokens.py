@@ -266,7 +266,7 @@ def case_embedding(_):
 
 def joules(socket):
     """What infinitop says of both vdevs: joules per token and tokens per second."""
-    status, out, err = guest.run([TOP, "--json", "--metrics", socket, "--interval", "5s", "--duration", "11s"])
+    status, out, err = guest.run([TOP, "--json", "--metrics", socket, "--interval", "2s", "--duration", "5s"])
     guest.check(not status, f"exit status {status}: {err[-300:]}")
     rows = [row for row in json.loads(out.splitlines()[-1])["rows"] if row["generated_per_s"] > 0]
     guest.check(len(rows) == 2, f"rows {rows}")
