@@ -28,7 +28,7 @@ retry_s = 1
 
 # What a server computes with this machine's CPU, in small cases.
 OPERATORS = [
-    ("RMS_NORM,SOFT_MAX,ARGSORT,SCALE,SUM_ROWS", native.SMALL),
+    ("RMS_NORM,SOFT_MAX,ARGSORT,SCALE,SUM_ROWS", "^(?!.*[0-9]{4})"),
     ("GET_ROWS", "type=(f32|q8_0),n=256,m=5,r=4,be1=1,be2=1,v=0"),
     ("ROPE", "type=f32,ne_a=\\[128,32,2,1\\],n_dims=128,.*ff=0,v=0"),
     ("MUL_MAT", "type_a=(f32|f16|q4_0|q8_0|q4_K),type_b=f32,m=16,n=(1|8),k=256,bs=\\[1,1\\],nr=\\[1,1\\]"),
