@@ -125,6 +125,8 @@ class Report:
                 print(f"\r\033[K  {row['layer']}: {row['name'][:60]}", end="", flush=True)
 
     def show(self, lines):
+        if not lines:
+            return
         with self.lock:
             if self.live:
                 print("\r\033[K", end="")
@@ -144,9 +146,10 @@ class Report:
 
 class Layer:
     """One command. What fails is said with what it says of itself in comments, before its result or
-    after it, because the log is out of reach where another machine ran the tests."""
+    after it, because the log is out of reach where another machine ran the tests; of a layer that
+    ends badly and names no test, all that it said last besides results."""
 
-    REMARKS = 12
+    REMARKS, WORDS = 12, 40
 
     def __init__(self, name, what, command, seconds):
         self.name, self.what, self.command, self.seconds = name, what, command, seconds
@@ -154,6 +157,8 @@ class Layer:
         self.child = None
         self.counts = collections.Counter()
         self.lines = [f"{name}: {what}"]
+        self.skipped = collections.Counter()
+        self.words = collections.deque(maxlen=self.WORDS)
         self.before = collections.deque(maxlen=self.REMARKS)
         self.after = 0
         self.last = time.monotonic()
@@ -162,9 +167,9 @@ class Layer:
         now = time.monotonic()
         self.counts[status] += 1
         if status == "failed":
-            self.lines += self.before
-        if status != "passed":
-            self.lines.append(f"  {status.upper():7} {self.name}: {name}{': ' + reason if reason else ''}")
+            self.lines += [*self.before, f"  FAILED  {name}{': ' + reason if reason else ''}"]
+        elif status == "skipped":
+            self.skipped[reason or "no reason is told"] += 1
         self.before.clear()
         self.after = self.REMARKS if status == "failed" else 0
         report.add({"layer": self.name, "name": name, "status": status,
@@ -172,9 +177,12 @@ class Layer:
         self.last = now
 
     def remark(self, line):
-        if not line.lstrip().startswith("# "):
+        if not line.strip():
             return
-        line = f"    {line.strip()[:200]}"
+        remark, line = line.lstrip().startswith("# "), f"    {line.strip()[:200]}"
+        if not remark:
+            self.words.append(line)
+            return
         if self.after:
             self.after -= 1
             self.lines.append(line)
@@ -217,7 +225,9 @@ class Layer:
         elif not self.counts or (status and not self.counts["failed"]):
             reason = f"no end within {self.seconds} s" if status == -signal.SIGTERM else \
                 f"exit status {status}" if status else "printed no test"
+            self.lines += self.words
             self.result(report, "layer", "failed", f"{reason}; see {log}")
+        self.lines += [f"  SKIPPED {count}: {reason}" for reason, count in self.skipped.items()]
         self.lines.append(
             f"  {self.counts['passed']} passed, {self.counts['failed']} failed, "
             f"{self.counts['skipped']} skipped in {time.monotonic() - begin:.0f} s"
@@ -278,6 +288,9 @@ def main():
     except KeyboardInterrupt:
         report.show(["interrupted"])
         sys.exit(130)
+    # Once more, where whoever sees the last lines alone sees them.
+    report.show([f"FAILED {row['layer']}: {row['name']}" for row in report.rows
+                 if row["status"] == "failed"])
     report.show([f"{report.count('passed')} passed, {report.count('failed')} failed, "
                  f"{report.count('skipped')} skipped in {time.monotonic() - begin:.0f} s"])
     sys.exit(1 if report.count("failed") else 0)

@@ -28,8 +28,9 @@ build_modules()
 
 	[ "$kernel" = 6.12 ] || dir=build/kmod-$kernel
 	build_module "$kernel" "$dir" && cp "$dir/infini.ko" "$out/typed.ko" || return
-	# Headers before 6.12 have nothing that module BTF could be made against.
-	if ! readelf -S "$out/typed.ko" | grep -q '\.BTF '; then
+	# Headers before 6.12 have nothing that module BTF could be made against. No -q: grep would end before
+	# readelf has, which dies of that, and what has BTF would be given some of another pahole's.
+	if ! readelf -S "$out/typed.ko" | grep '\.BTF ' >/dev/null; then
 		LLVM_OBJCOPY=objcopy pahole -J --btf_base \
 			"$(tests/vm/fetch-kernel "$kernel" --print VMLINUX)" "$out/typed.ko" || return
 	fi

@@ -121,18 +121,28 @@ def generated():
     return done.stdout.splitlines() or ["failed"] if done.returncode else []
 
 
+def scripts():
+    """Every shell script, those too that others source."""
+    return [path for path in tracked() if not path.endswith((".c", ".h", ".py", ".gguf"))
+            and re.search(r"\A#!.*\bbash$|^# shellcheck shell=bash", read(path)[:160], re.MULTILINE)]
+
+
 def shell():
     """Every script parses."""
     bad = []
-    for path in tracked():
-        if path.endswith((".c", ".h", ".py", ".gguf")):
-            continue
-        first = read(path)[:40].splitlines()[:1]
-        if first and re.match(r"#!.*\bbash$", first[0]):
-            done = subprocess.run(["bash", "-n", os.path.join(TREE, path)], check=False,
-                                  stderr=subprocess.PIPE, text=True)
-            bad += done.stderr.splitlines()
+    for path in scripts():
+        done = subprocess.run(["bash", "-n", os.path.join(TREE, path)], check=False,
+                              stderr=subprocess.PIPE, text=True)
+        bad += done.stderr.splitlines()
     return bad
+
+
+def quiet_greps():
+    """A grep -q that has found something ends at once; what writes to it dies of that now and then, and
+    with pipefail the whole has failed."""
+    return [f"{path}:{number}: | grep -q" for path in scripts()
+            for number, line in enumerate(read(path).splitlines(), 1)
+            if re.search(r"\|\s*grep\s+(-\w+\s+)*-\w*q", line)]
 
 
 def house():
@@ -194,6 +204,7 @@ RULES = [
     ("nothing is left unfinished", words),
     ("what the netlink specification generates is up to date", generated),
     ("every shell script parses", shell),
+    ("no shell script ends what it reads by grep -q", quiet_greps),
     ("docs/house.md names what there is", house),
     ("docs/recovery.md names tests that there are", lambda: tests_of("docs/recovery.md")),
     ("docs/security.md names what there is, twenty attacks", security),
