@@ -426,13 +426,13 @@ static void questions(struct world *world)
 
 /* ---- many ---- */
 
-static void no_growth_with(struct world *world, const struct kit_program *from)
+/* Bytes that are kept of so many loads, as far as they are more than were there after the first tenth. */
+static size_t kept_of(struct world *world, const struct kit_program *from, const uint8_t *data,
+		      size_t bytes, uint32_t loads)
 {
-	uint32_t loads = backend_kit.loads ? backend_kit.loads : 1000;
 	struct infini_backend_program *program;
+	size_t before = 0, after;
 	uint64_t held = 0;
-	size_t bytes, before = 0, grown;
-	uint8_t *data = program_bytes(from, &bytes);
 	int ret;
 
 	for (uint32_t i = 0; i < loads; i++) {
@@ -446,7 +446,19 @@ static void no_growth_with(struct world *world, const struct kit_program *from)
 		if (i == loads / 10)
 			before = allocated_bytes();
 	}
-	grown = allocated_bytes() > before ? allocated_bytes() - before : 0;
+	after = allocated_bytes();
+	return after > before ? after - before : 0;
+}
+
+/* A driver's thread that has just been started takes something for itself, once: a leak is there each time. */
+static void no_growth_with(struct world *world, const struct kit_program *from)
+{
+	uint32_t loads = backend_kit.loads ? backend_kit.loads : 1000;
+	size_t bytes, grown = SIZE_MAX;
+	uint8_t *data = program_bytes(from, &bytes);
+
+	for (int round = 0; round < 3 && grown > backend_kit.keeps_bytes; round++)
+		grown = kept_of(world, from, data, bytes, loads);
 	CHECK(grown <= backend_kit.keeps_bytes, "\"%s\": %zu bytes are kept of %u programs",
 	      from->name, grown, loads);
 	free(data);
