@@ -50,10 +50,8 @@ export V PREFIX DESTDIR MATRIX
 ifdef HOST
 inside :=
 KDIR ?= /lib/modules/$(shell uname -r)/build
-kdir = $(KDIR)
 else
 inside := tests/vm/chroot --
-kdir = $(shell tests/vm/fetch-kernel $(KERNEL) --print KDIR)
 endif
 
 PARTS := lib daemon ctl bpf frontends/ggml examples/opencl examples/ptx packaging/completions
@@ -73,7 +71,7 @@ endif
 
 # Out of a copy, so that the source tree stays as it is.
 module: ready
-	$(Q)tests/vm/build-module $(BUILD)/kmod "$(kdir)"
+	$(Q)tests/vm/build-module $(BUILD)/kmod "$(if $(inside),$(KERNEL),$(KDIR))"
 
 # The userland has no clang: BPF programs are compiled here.
 user: ready

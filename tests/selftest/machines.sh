@@ -16,33 +16,13 @@ module()
 	printf 'build/kmod%s\n' "$(sed 's/^qemu//; s/^-6.12$//; s/^uml$/-uml/' <<<"$1")"
 }
 
-# A kernel that a newer compiler made than the machine has: with the userland's, from the same copy.
-build_stock()
-{
-	local dir=$1 kdir=$2
-
-	grep -qs gcc-14 "$kdir/.kernelvariables" && ! command -v gcc-14 >/dev/null || {
-		tests/vm/build-module "$dir" "$kdir" >&2
-		return
-	}
-	mkdir -p "$dir/src"
-	rsync -a kmod uapi "$dir/src/"
-	tests/vm/chroot --bind "${kdir%/usr/src/*}" -- \
-		make -s -C "$kdir" "M=$tree/$dir/src/kmod" W=1 KCFLAGS=-Werror modules >&2
-	cp "$dir/src/kmod/infini.ko" "$dir/infini.ko"
-}
-
 # The module for machine $1.
 build_module()
 {
 	local kdir
 
 	case $1 in
-	qemu*)
-		tests/vm/fetch-kernel "$(kernel "$1")" >&2
-		kdir=$(tests/vm/fetch-kernel "$(kernel "$1")" --print KDIR)
-		build_stock "$(module "$1")" "$kdir"
-		;;
+	qemu*) tests/vm/build-module "$(module "$1")" "$(kernel "$1")" >&2 ;;
 	uml)
 		tests/vm/uml-build --kasan >&2
 		kdir=$(tests/vm/uml-build --kasan --print KDIR)
