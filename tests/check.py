@@ -4,7 +4,7 @@
 
 A layer is one command that prints TAP, KTAP or cmocka's own lines. A layer that prints no test,
 or ends badly without saying which test failed, has failed itself. Once everything is built, as many
-layers run at once as the machine has processors and memory for.
+layers run at once as the machine has processors and memory for, and one more.
 """
 import argparse
 import collections
@@ -24,7 +24,7 @@ CHROOT = ["tests/vm/chroot", "--", "env", "CMOCKA_MESSAGE_OUTPUT=TAP"]
 
 # A machine of a layer and what is around it, and the most of them that were tried at once.
 LANE_MEMORY_KIB = 5 << 20
-LANES_MAX = 2
+LANES_MAX = 3
 
 # Name, what it is, command, seconds it may take. Those that others need, each alone; then the rest, those in
 # machines last, of them the longest first.
@@ -237,10 +237,10 @@ class Layer:
 
 
 def lanes():
-    """How many layers at once."""
+    """How many layers at once: one more than processors, as layers wait for what they test, too."""
     with open("/proc/meminfo", encoding="ascii") as file:
         free = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
-    return max(1, min(LANES_MAX, len(os.sched_getaffinity(0)), free // LANE_MEMORY_KIB))
+    return max(1, min(LANES_MAX, len(os.sched_getaffinity(0)) + 1, free // LANE_MEMORY_KIB))
 
 
 def run_all(layers, width, report):
