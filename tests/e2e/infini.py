@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Infini from the build folder, for programs that run as root inside a machine."""
+import atexit
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +14,8 @@ DAEMON = os.path.join(TREE, "build/daemon/infinid")
 BACKENDS = os.path.join(TREE, "build/daemon/backends")
 PLUGIN = os.path.join(TREE, "build/frontends/ggml/libggml-infini.so")
 RPC_SERVER = os.path.join(TREE, "build/e2e/rpc-server")
+# On 9p a file loses lines when somebody looks at it while another appends to it.
+LOCAL_LOG = "/run/infinid.log"
 
 
 def user_mode_linux():
@@ -89,6 +93,11 @@ def unload_module():
     subprocess.run(["rmmod", "infini"], check=True)
 
 
+def keep_log(path):
+    if os.path.exists(LOCAL_LOG):
+        shutil.copyfile(LOCAL_LOG, path)
+
+
 class Daemon:
     """An infinid in the foreground, with a configuration of its own."""
 
@@ -96,6 +105,9 @@ class Daemon:
         self.out, self.wanted = out, wanted
         self.config = os.path.join(out, "infinid.conf")
         self.log = os.path.join(out, "infinid.log")
+        if not user_mode_linux():
+            atexit.register(keep_log, self.log)
+            self.log = LOCAL_LOG
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(f"[infinid]\nbackend_dir = {BACKENDS}\n{general}{sections}")
         self.process = None
