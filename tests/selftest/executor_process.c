@@ -227,6 +227,7 @@ static int run_job(struct executor *executor, const struct infini_dispatch *disp
 	case INFINI_OP_ASK:
 		return run_ask(executor, dispatch, result);
 	case INFINI_OP_ALLOC:
+		pause_ns(executor->fake->alloc_ms * 1000000ULL);
 		if (executor->fake->alloc_status)
 			return executor->fake->alloc_status;
 		return memory(executor, dispatch, 0) ? 0 : -ENOMEM;

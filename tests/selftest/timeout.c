@@ -150,12 +150,32 @@ static void limits(void)
 	CHECK_ERR(submit_wait(world.client, queue, &job, NULL), -ETIMEDOUT);
 }
 
+/* It is cleared, which takes the longer the more it is. */
+static void much_memory(void)
+{
+	struct infini_buffer_create little = { .type = INFINI_BUFFER_DEVICE,
+					       .kind = WORLD_KIND_HELD, .bytes = MIB };
+	struct infini_buffer_create much = { .type = INFINI_BUFFER_DEVICE,
+					     .kind = WORLD_KIND_HELD, .bytes = 256 * MIB };
+	struct world world;
+
+	test_need_root();
+	world_make(&world, &(struct setup){ .executor = WORLD_PROCESS, .memory = 768 * MIB });
+	test_param_set("default_timeout_ms", 50);
+	world.fake->alloc_ms = 500;
+	CHECK_ERR(infini_buffer_create(world.client, &little), -ETIMEDOUT);
+	CHECK_ERR(infini_buffer_create(world.client, &much), 0);
+	test_param_set("max_timeout_ms", 50);
+	CHECK_ERR(infini_buffer_create(world.client, &much), -ETIMEDOUT);
+}
+
 static const struct test tests[] = {
 	{ "a job that is given back in time", answered },
 	{ "a job that is not given back", not_answered },
 	{ "a cancelled job that is not given back", cancelled_and_deaf },
 	{ "only the time in a slot counts", occupancy_only },
 	{ "the administrator's ceiling", limits },
+	{ "allocating much memory may take longer", much_memory },
 };
 
 TEST_MAIN(tests)

@@ -29,6 +29,7 @@ struct fake {
 	_Atomic uint32_t hold;		/* take jobs but do not begin them */
 	_Atomic uint32_t deaf;		/* do not look at the yield word */
 	_Atomic int32_t alloc_status;	/* answer to ALLOC */
+	_Atomic uint32_t alloc_ms;	/* how long that takes */
 	_Atomic int32_t status;		/* answer to everything else */
 	_Atomic uint32_t held;
 	_Atomic uint64_t held_bytes;
