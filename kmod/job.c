@@ -448,11 +448,14 @@ static int infini_job_build_program(struct infini_kjob *job, struct infini_clien
 	return infini_job_read_inputs(job, fixed);
 }
 
-static int infini_job_timeout(u64 asked, u64 *timeout_ns)
+/* Who clears memory, which takes a CPU some page faults, has by default a second more for 64 MiB. */
+static int infini_job_timeout(u64 asked, u64 cleared_bytes, u64 *timeout_ns)
 {
+	u64 usual = (u64)READ_ONCE(infini_default_timeout_ms) * NSEC_PER_MSEC +
+		    (cleared_bytes >> 26) * NSEC_PER_SEC;
 	u64 max = (u64)READ_ONCE(infini_max_timeout_ms) * NSEC_PER_MSEC;
 
-	*timeout_ns = asked ?: min((u64)READ_ONCE(infini_default_timeout_ms) * NSEC_PER_MSEC, max);
+	*timeout_ns = asked ?: min(usual, max);
 	return *timeout_ns > max ? -EINVAL : 0;
 }
 
@@ -497,7 +500,7 @@ static int infini_job_build(struct infini_kjob *job, struct infini_client *clien
 	if (cmd->flags || cmd->pad || cmd->op > INFINI_OP_ASK ||
 	    cmd->tokens_evaluated > INFINI_TOKENS_MAX || cmd->tokens_generated > INFINI_TOKENS_MAX)
 		return -EINVAL;
-	err = infini_job_timeout(cmd->timeout_ns, &job->timeout_ns);
+	err = infini_job_timeout(cmd->timeout_ns, 0, &job->timeout_ns);
 	if (err)
 		return err;
 	job->op = cmd->op;
@@ -725,22 +728,12 @@ static struct infini_queue *infini_alloc_queue(struct infini_client *client)
 	return queue;
 }
 
-/* All of it is cleared, which takes a CPU some page faults: a second more for each 64 MiB. */
-static int infini_alloc_timeout(const struct infini_buffer *buffer, u64 *timeout_ns)
-{
-	u64 max = (u64)READ_ONCE(infini_max_timeout_ms) * NSEC_PER_MSEC;
-	int err = infini_job_timeout(0, timeout_ns);
-
-	*timeout_ns = min(*timeout_ns + (buffer->bytes >> 26) * NSEC_PER_SEC, max);
-	return err;
-}
-
 static int infini_alloc_build(struct infini_kjob *job, struct infini_buffer *buffer)
 {
 	int err;
 
 	infini_job_reset(job);
-	err = infini_alloc_timeout(buffer, &job->timeout_ns);
+	err = infini_job_timeout(0, buffer->bytes, &job->timeout_ns);
 	if (!err)
 		err = infini_job_reserve_bindings(job, 1);
 	if (!err)
