@@ -21,10 +21,15 @@ FOUR = ("a", "b", "c", "d")
 MIB = 1 << 20
 
 
+# Where "-dev" names a device, llama.cpp loads all its libraries to look for it, and once more for the model. The vdev
+# is the only device that it finds by itself here.
+WORDS = {INFINI: ["-ngl", "99"], PLAIN: llama.words(PLAIN)}
+
+
 def command(way, name, tokens):
     return ["llama-completion", "-m", llama.model(name), "-no-cnv", "-p", "w1", "-n", str(tokens), "-c", "64",
             "-b", "32", "--temp", "0", "-t", "1", "-fit", "off", "--simple-io", "--no-warmup", "--ignore-eos",
-            "--no-display-prompt", *llama.words(way)]
+            "--no-display-prompt", *WORDS[way]]
 
 
 def workers():
@@ -49,6 +54,8 @@ class Tenant:
             raise infini.Trouble(f"llama-completion, {way}, {name}: no token, status {self.process.wait()}")
         self.took = time.monotonic() - began
         self.process.send_signal(signal.SIGSTOP)
+        if bool(workers()) != (way == INFINI):
+            raise infini.Trouble(f"llama-completion, {way}, {name}: workers {workers()}")
 
     def peak(self):
         """Of it and of the worker, which started with it; pages that both have count once."""
