@@ -28,12 +28,12 @@ machine_prepare()
 # until this script and the machine have ended.
 machine_place()
 {
-	local cpus others=0
+	local ours others=0
 
 	mkdir -p "$vm_cache/processors"
-	read -ra cpus < <(python3 -c 'import os; print(*sorted(os.sched_getaffinity(0)))')
+	read -ra ours < <(python3 -c 'import os; print(*sorted(os.sched_getaffinity(0)))')
 	while :; do
-		for vm_cpu in "${cpus[@]}"; do
+		for vm_cpu in "${ours[@]}"; do
 			exec 7>"$vm_cache/processors/$vm_cpu.$others"
 			! flock -n 7 || return 0
 		done
