@@ -24,23 +24,6 @@ machine_prepare()
 	rm -f "$vm_share/kernel.log"
 }
 
-# machine_place: vm_cpu becomes the processor that fewest machines have taken, of those that are ours. It is taken
-# until this script and the machine have ended.
-machine_place()
-{
-	local ours others=0
-
-	mkdir -p "$vm_cache/processors"
-	read -ra ours < <(python3 -c 'import os; print(*sorted(os.sched_getaffinity(0)))')
-	while :; do
-		for vm_cpu in "${ours[@]}"; do
-			exec 7>"$vm_cache/processors/$vm_cpu.$others"
-			! flock -n 7 || return 0
-		done
-		others=$((others + 1))
-	done
-}
-
 machine_cleanup()
 {
 	machine_kill
