@@ -27,36 +27,58 @@ VDEVS = tuple(f"t{i}" for i in range(max(NUMBERS)))
 COUNTED_NUMBERS, COUNTED_ROUNDS, COUNTED_SECONDS, COUNTED_QUANTUM = (1, 2, 4), 3, 2, "20ms"
 
 
-def together(tenants, tokens):
+class Said:
+    """Tokens since it was last asked, as the processes say."""
+
+    def __init__(self, tokens):
+        self.tokens = tokens
+
+    def __call__(self, tenants):
+        return sum(tenant.rounds() for tenant in tenants) * self.tokens
+
+
+class Counted:
+    """Tokens of all vdevs since it was last asked, one by one, as the module says."""
+
+    def __init__(self):
+        self.last = 0
+
+    def __call__(self, _):
+        before, self.last = self.last, sum(vdev["stats"]["tokens_generated"] for vdev in infini.vdevs().values())
+        return self.last - before
+
+
+def together(tenants, seconds, since):
     """Tokens per second of all."""
     for tenant in tenants:
         tenant.rounds()
         tenant.go()
     # What began before they were halted is not theirs.
-    time.sleep(SECONDS / 5)
-    for tenant in tenants:
-        tenant.rounds()
+    time.sleep(seconds / 5)
+    since(tenants)
     began = time.monotonic()
-    time.sleep(SECONDS)
-    rounds = sum(tenant.rounds() for tenant in tenants)
+    time.sleep(seconds)
+    tokens = since(tenants)
     took = time.monotonic() - began
     for tenant in tenants:
         tenant.halt()
-    return rounds * tokens / took
+    return tokens / took
 
 
-def measure(name, tokens):
-    """Samples by way and number."""
-    tenants = {INFINI: [], PLAIN: []}
+def measure(model, ways, numbers, often, since):
+    """Samples by way and number, of @often rounds and seconds."""
+    name, _, tokens = model
+    rounds, seconds = often
+    tenants = {way: [] for way in ways}
     try:
         for way, some in tenants.items():
-            for vdev in VDEVS:
+            for vdev in VDEVS[:max(numbers)]:
                 some.append(llama.Endless(way, name, tokens, vdev))
                 some[-1].halt()
-        samples = {(way, nr): [] for nr in NUMBERS for way in tenants}
-        for _ in range(ROUNDS):
+        samples = {(way, nr): [] for nr in numbers for way in ways}
+        for _ in range(rounds):
             for (way, nr), some in samples.items():
-                some.append(together(tenants[way][:nr], tokens))
+                some.append(together(tenants[way][:nr], seconds, since))
         return samples
     finally:
         for some in tenants.values():
@@ -64,60 +86,35 @@ def measure(name, tokens):
                 tenant.end()
 
 
-def generated(vdevs):
-    """Tokens of all, and the time."""
-    known = infini.vdevs()
-    return sum(known[vdev]["stats"]["tokens_generated"] for vdev in vdevs), time.monotonic()
+def timed():
+    for model in MODELS:
+        samples = measure(model, (INFINI, PLAIN), NUMBERS, (ROUNDS, SECONDS), Said(model[2]))
+        one = samples[INFINI, 1]
+        for nr in NUMBERS[1:]:
+            what = f"{nr} tenants together, {model[1]}"
+            ours = samples[INFINI, nr]
+            pairs = statistics.median(a / b for a, b in zip(ours, one))
+            show(row(what, ours, "tokens/s", one, "one tenant", ">= 0.98",
+                     f"median of the ratios of each round: {pairs:.3f}"))
+            show(row(what, ours, "tokens/s", samples[PLAIN, nr], f"{nr} plain processes"))
 
 
-def counted(vdevs):
-    """Samples by number."""
-    tenants = []
-    for vdev in vdevs:
+def counted():
+    for vdev in VDEVS:
         infini.ctl("vdev", "set", vdev, "--quantum", COUNTED_QUANTUM)
-        tenants.append(llama.Endless(INFINI, "stories", 16, vdev))
-        tenants[-1].halt()
-    samples = {nr: [] for nr in COUNTED_NUMBERS}
-    for _ in range(COUNTED_ROUNDS):
-        for nr, some in samples.items():
-            for tenant in tenants[:nr]:
-                tenant.go()
-            time.sleep(COUNTED_SECONDS / 5)
-            before, began = generated(vdevs)
-            time.sleep(COUNTED_SECONDS)
-            after, ended = generated(vdevs)
-            some.append((after - before) / (ended - began))
-            for tenant in tenants[:nr]:
-                tenant.halt()
-    for tenant in tenants:
-        tenant.end()
-    return samples
-
-
-def main_counted(out):
-    vdevs = VDEVS[:max(COUNTED_NUMBERS)]
-    with llama.World(out, vdevs, "200M"):
-        samples = counted(vdevs)
-        for nr in COUNTED_NUMBERS[1:]:
-            show(row(f"{nr} tenants together, 2.0 M, by instructions", samples[nr], "tokens/s", samples[1],
-                     "one tenant", ">= 0.98"))
+    model = MODELS[0]
+    samples = measure(model, (INFINI,), COUNTED_NUMBERS, (COUNTED_ROUNDS, COUNTED_SECONDS), Counted())
+    for nr in COUNTED_NUMBERS[1:]:
+        show(row(f"{nr} tenants together, {model[1]}, by instructions", samples[INFINI, nr], "tokens/s",
+                 samples[INFINI, 1], "one tenant", ">= 0.98"))
 
 
 def main():
-    if sys.argv[2:] == ["counted"]:
-        main_counted(sys.argv[1])
-        return
     with llama.World(sys.argv[1], VDEVS, "200M"):
-        for name, words, tokens in MODELS:
-            samples = measure(name, tokens)
-            one = samples[INFINI, 1]
-            for nr in NUMBERS[1:]:
-                what = f"{nr} tenants together, {words}"
-                ours = samples[INFINI, nr]
-                pairs = statistics.median(a / b for a, b in zip(ours, one))
-                show(row(what, ours, "tokens/s", one, "one tenant", ">= 0.98",
-                         f"median of the ratios of each round: {pairs:.3f}"))
-                show(row(what, ours, "tokens/s", samples[PLAIN, nr], f"{nr} plain processes"))
+        if sys.argv[2:] == ["counted"]:
+            counted()
+        else:
+            timed()
 
 
 if __name__ == "__main__":
