@@ -52,8 +52,9 @@ static void infini_dump_queue(struct infini_dump *dump, struct infini_queue *que
 	u64 seqno;
 
 	lockdep_assert_held(&queue->client->vdev->device->lock);
-	infini_dump_add(dump, "    queue %u: submitted %llu completed %llu held %u%s\n",
+	infini_dump_add(dump, "    queue %u: submitted %llu completed %llu held %u spin_us %lu%s\n",
 			queue->handle, queue->submitted, queue->completed, queue->nr_held,
+			READ_ONCE(queue->spin.window_ns) / NSEC_PER_USEC,
 			queue->dead ? " destroyed" : "");
 	for (seqno = queue->completed + 1; seqno <= queue->submitted; seqno++) {
 		struct infini_kjob *job = &queue->jobs[seqno % queue->depth];
@@ -111,11 +112,12 @@ static void infini_dump_vdev(struct infini_dump *dump, struct infini_vdev *vdev)
 	infini_dump_limits(dump, vdev, ktime_get_ns());
 	executor = vdev->executor;
 	if (executor)
-		infini_dump_add(dump, "  executor %llu: %s%s%s holds %u yield %llu last %llu\n",
+		infini_dump_add(dump, "  executor %llu: %s%s%s holds %u yield %llu last %llu spin_us %lu\n",
 				executor->generation, infini_executor_states[executor->state],
 				executor->granted ? " has a slot" : "",
 				executor->waiting ? " waiting" : "", executor->nr_held,
-				*executor->word, executor->next_dispatch - 1);
+				*executor->word, executor->next_dispatch - 1,
+				READ_ONCE(executor->spin.window_ns) / NSEC_PER_USEC);
 	else
 		infini_dump_add(dump, "  no executor%s\n", vdev->wanted ? ", one is wanted" : "");
 	spin_unlock_irqrestore(&device->lock, flags);

@@ -600,7 +600,8 @@ static int infini_exchange_sleep(struct infini_executor *executor, s64 deadline_
 
 	executor->asleep = true;
 	mutex_unlock(&executor->lock);
-	err = infini_wait_event(executor->wait, infini_executor_has_news(executor), deadline_ns);
+	err = infini_wait_event(executor->wait, &executor->spin,
+				infini_executor_has_news(executor), deadline_ns);
 	mutex_lock(&executor->lock);
 	executor->asleep = false;
 	return err;

@@ -45,6 +45,7 @@
 #include "core/job.h"
 #include "core/limits.h"
 #include "core/sched.h"
+#include "core/spin.h"
 #include "core/stream.h"
 
 /* Counts a client can raise; QUERY reports them. */
@@ -88,6 +89,7 @@ extern unsigned int infini_max_timeout_ms;
 extern unsigned int infini_grace_ms;
 extern unsigned int infini_executor_wait_ms;
 extern unsigned int infini_executor_start_ms;
+extern unsigned int infini_spin_us;
 
 struct infini_vdev;
 struct infini_client;
@@ -429,6 +431,7 @@ struct infini_kjob {
  * @nr_held: jobs the executor holds
  * @dead: destroyed
  * @signals: eventfd signals not sent yet; not 0: in somebody's struct infini_wakeups
+ * @spin: for those who wait for its jobs; no lock
  * @wake_next: there; of whom @signals are
  * @charged_bytes: what its slots and payloads cost the vdev; @submit_lock
  * @values: of the last jobs, seqno n at n % INFINI_TIMELINE_RECORDS; the client's page is written,
@@ -453,6 +456,7 @@ struct infini_queue {
 	u32 nr_held;
 	bool dead;
 	atomic_t signals;
+	struct infini_spin spin;
 	struct infini_queue *wake_next;
 	u64 charged_bytes;
 	u64 values[INFINI_TIMELINE_RECORDS];
@@ -480,6 +484,7 @@ struct infini_bounce {
  * @refs: the file, the vdev's pointer, revocation
  * @lock: one EXCHANGE at a time, and none of it while the executor is ended
  * @asleep: an EXCHANGE sleeps, which has dropped @lock for it: not the time for another one; @lock
+ * @spin: for the EXCHANGE that sleeps; no lock
  * @state: device->lock, as everything below
  * @tgid: of the process that attached, compared by reference
  * @granted: holds a slot
@@ -503,6 +508,7 @@ struct infini_executor {
 	struct mutex lock;
 	bool asleep;
 	wait_queue_head_t wait;
+	struct infini_spin spin;
 	enum infini_executor_state state;
 	struct pid *tgid;
 	u64 generation;

@@ -790,8 +790,8 @@ int infini_job_alloc_buffer(struct infini_client *client, struct infini_buffer *
 	do {
 		err = infini_alloc_enqueue(queue, buffer, &seqno);
 		if (err == -EAGAIN &&
-		    infini_wait_event(client->wait, infini_queue_reached(queue,
-								READ_ONCE(queue->submitted)),
+		    infini_wait_event(client->wait, &queue->spin,
+				      infini_queue_reached(queue, READ_ONCE(queue->submitted)),
 				      INFINI_FOREVER))
 			return -EINTR;
 	} while (err == -EAGAIN);

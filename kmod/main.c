@@ -32,6 +32,10 @@ unsigned int infini_executor_start_ms = 60000;
 module_param_named(executor_start_ms, infini_executor_start_ms, uint, 0644);
 MODULE_PARM_DESC(executor_start_ms, "how long jobs wait for one that attached to begin (60000)");
 
+unsigned int infini_spin_us = 200;
+module_param_named(spin_us, infini_spin_us, uint, 0644);
+MODULE_PARM_DESC(spin_us, "longest that a wait looks before it sleeps, 0 for never (200)");
+
 static int __init infini_init(void)
 {
 	int err;

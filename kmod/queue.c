@@ -280,7 +280,7 @@ int infini_queue_wait(struct infini_queue *queue, u64 seqno, s64 deadline_ns, in
 	bool known;
 	int err;
 
-	err = infini_wait_event(queue->client->wait,
+	err = infini_wait_event(queue->client->wait, &queue->spin,
 				infini_queue_reached(queue, seqno) || READ_ONCE(queue->dead),
 				deadline_ns);
 	if (!infini_queue_reached(queue, seqno))

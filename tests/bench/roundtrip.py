@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The round trip of an empty job beside other ways to another process and back; in a machine, as root.
 
-roundtrip.py OUT: prints rows.
+roundtrip.py OUT: prints rows. With "two" for a machine with two processors, where one that waits may look for
+what it waits for before it sleeps, and both is measured.
 """
 import json
 import os
@@ -17,6 +18,9 @@ from row import absent, row, show
 PROGRAM = os.path.join(machine.infini.TREE, "build/tests/bench/roundtrip")
 ROUNDS, TRIPS = 30, 40
 FEW, MANY, PAIRS = 100, 1100, 5
+# In the host's time, which has noise.
+TRIPS_OF_TWO = 400
+SPIN = "/sys/module/infini/parameters/spin_us"
 
 # What the program calls it, and how the table does.
 OURS = [("infini", "bare executor"), ("infinid", "infinid's worker")]
@@ -33,15 +37,18 @@ def program(rounds, trips, names):
     return done.stdout.splitlines()
 
 
-def times(names):
+def times(trips):
     """Microseconds of a trip, a sample for each round; why there are none."""
+    names = [name for name, *_ in OURS + PEERS]
     samples, missing = {name: [] for name in names}, {}
-    for line in program(ROUNDS, TRIPS, names):
+    for line in program(ROUNDS, trips, names):
         name, said = line.split(" ", 1)
         if said.startswith("not here: "):
             missing[name] = said.removeprefix("not here: ")
         else:
-            samples[name].append(int(said) / TRIPS / 1000)
+            samples[name].append(int(said) / trips / 1000)
+    with open(os.path.join(sys.argv[1], "samples.json"), "w", encoding="utf-8") as file:
+        json.dump(samples, file)
     return samples, missing
 
 
@@ -58,10 +65,10 @@ def per_trip(name):
             for what in range(len(count.EVENTS))]
 
 
-def time_rows(samples, missing):
+def time_rows(samples, missing, where="", goals=True):
     for ours, ours_name in OURS:
         for peer, peer_name, goal in PEERS:
-            name = f"round trip, {ours_name}"
+            name, goal = f"round trip{where}, {ours_name}", goal if goals else None
             if peer in missing:
                 yield absent(name, missing[peer], peer_name, goal)
             else:
@@ -80,15 +87,28 @@ def count_rows(missing):
                 yield row(name, round(counts[ours][place], 2), what, goal="<= 2")
 
 
+def one():
+    samples, missing = times(TRIPS)
+    yield from time_rows(samples, missing)
+    yield from count_rows(missing)
+
+
+def two():
+    """Who waits looks before it sleeps, and then does not."""
+    for where, goals in ((" on two processors", True), (" on two processors, asleep", False)):
+        yield from time_rows(*times(TRIPS_OF_TWO), where, goals)
+        switches = {name: per_trip(name)[1] for name, *_ in OURS + PEERS[:1]}
+        for ours, ours_name in OURS:
+            yield row(f"context switches of a round trip{where}, {ours_name}", switches[ours],
+                      "context switches", switches[PEERS[0][0]], PEERS[0][1])
+        count.write(SPIN, "0")
+
+
 def main():
     with machine.World(sys.argv[1]) as world:
         machine.modprobe("cuse", "ublk_drv")
         with world.alone():
-            samples, missing = times([name for name, *_ in OURS + PEERS])
-            with open(os.path.join(sys.argv[1], "samples.json"), "w", encoding="utf-8") as file:
-                json.dump(samples, file)
-            show(*time_rows(samples, missing))
-            show(*count_rows(missing))
+            show(*(two() if sys.argv[2:] == ["two"] else one()))
 
 
 if __name__ == "__main__":

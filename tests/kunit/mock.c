@@ -25,6 +25,7 @@ unsigned int infini_max_timeout_ms = 600000;
 unsigned int infini_grace_ms = 5000;
 unsigned int infini_executor_wait_ms = 5000;
 unsigned int infini_executor_start_ms = 60000;
+unsigned int infini_spin_us;
 
 static struct {
 	struct hrtimer *timer;

@@ -32,6 +32,7 @@ static const struct {
 	{ "grace_ms", "5000" },
 	{ "executor_wait_ms", "5000" },
 	{ "executor_start_ms", "60000" },
+	{ "spin_us", "200" },
 };
 
 /* ---- inside a test ---- */

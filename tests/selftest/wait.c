@@ -2,6 +2,7 @@
 /* WAIT: deadlines, signals, destruction, what is remembered. */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -208,6 +209,49 @@ static void signals(void)
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
+/* How often this thread slept in waiting for @nr jobs of some milliseconds. */
+static long sleeps(uint32_t queue, const struct infini_job *job, int nr)
+{
+	struct rusage before, after;
+
+	CHECK_EQ(getrusage(RUSAGE_THREAD, &before), 0);
+	while (nr--)
+		CHECK_ERR(submit_wait(world.client, queue, job, NULL), 0);
+	CHECK_EQ(getrusage(RUSAGE_THREAD, &after), 0);
+	return after.ru_nvcsw - before.ru_nvcsw;
+}
+
+/* What comes soon is looked for, where there is a second processor for it to come from. */
+static void looking(void)
+{
+	struct infini_job job = job_program(0);
+	uint32_t queue;
+	uint64_t seqno;
+
+	test_need_root();
+	world_make(&world, &(struct setup){ .executor = WORLD_PROCESS });
+	queue = queue_make(world.client, 4);
+	job.program = program_make(world.client, 0, 1, 3000000);
+	test_param_set("spin_us", 0);
+	CHECK(sleeps(queue, &job, 20) >= 20);
+	test_param_set("spin_us", 1000000);
+	if (sysconf(_SC_NPROCESSORS_ONLN) == 1) {
+		CHECK(sleeps(queue, &job, 20) >= 20);
+		return;
+	}
+	/* It learns by waiting, and others may want the processor now and then. */
+	AWAIT(sleeps(queue, &job, 20) < 10);
+
+	/* Who looks has a deadline, and hears signals. */
+	job = job_nop();
+	world.fake->hold = 1;
+	seqno = submit_one(world.client, queue, &job);
+	CHECK_ERR(wait_for(world.client, queue, seqno, test_deadline(SECOND / 20), NULL), -ETIMEDOUT);
+	alarm_in(0, 50);
+	CHECK_ERR(wait_for(world.client, queue, seqno, INFINI_FOREVER, NULL), -EINTR);
+	world.fake->hold = 0;
+}
+
 static const struct test tests[] = {
 	{ "sizes, flags and fields", contract },
 	{ "deadlines", deadlines },
@@ -215,6 +259,7 @@ static const struct test tests[] = {
 	{ "many threads wait", many_waiters },
 	{ "the queue is destroyed meanwhile", destroyed },
 	{ "signals: WAIT is restarted, SUBMIT is not", signals },
+	{ "what comes soon is looked for", looking },
 };
 
 TEST_MAIN(tests)
