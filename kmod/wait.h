@@ -34,15 +34,22 @@ static inline bool infini_spin_on(const struct infini_spin *spin, u64 began_ns, 
 		return false;
 	cpu_relax();
 	now = ktime_get_ns();
-	return now - began_ns < READ_ONCE(spin->window_ns) && (s64)now < deadline_ns;
+	return now - began_ns < min(READ_ONCE(spin->window_ns), infini_spin_max_ns()) &&
+	       (s64)now < deadline_ns;
 }
 
+/* What was given up early tells nothing. */
 static inline void infini_spin_end(struct infini_spin *spin, u64 began_ns, bool holds)
 {
-	if (began_ns)
+	u32 max_ns = infini_spin_max_ns();
+	u64 waited_ns;
+
+	if (!began_ns)
+		return;
+	waited_ns = ktime_get_ns() - began_ns;
+	if (holds || waited_ns > max_ns)
 		WRITE_ONCE(spin->window_ns,
-			   infini_spin_next(READ_ONCE(spin->window_ns), infini_spin_max_ns(),
-					    holds ? ktime_get_ns() - began_ns : U64_MAX));
+			   infini_spin_next(READ_ONCE(spin->window_ns), max_ns, waited_ns));
 }
 
 /* Sleep in the state that was set; true when the deadline has passed. */

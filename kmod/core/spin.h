@@ -23,7 +23,7 @@ struct infini_spin {
  * infini_spin_next - how long to look the next time
  * @window_ns: for how long one would have looked this time, 0 for not at all
  * @max_ns: the longest that is allowed
- * @waited_ns: what it took until it came; U64_MAX if it never came
+ * @waited_ns: what it took until it came, or longer than @max_ns
  *
  * Return: nanoseconds, 0 or from INFINI_SPIN_FIRST_NS to @max_ns, which wins.
  */

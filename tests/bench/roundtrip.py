@@ -18,7 +18,7 @@ from row import absent, row, show
 PROGRAM = os.path.join(machine.infini.TREE, "build/tests/bench/roundtrip")
 ROUNDS, TRIPS = 30, 40
 FEW, MANY, PAIRS = 100, 1100, 5
-# In the host's time, which has noise.
+# Who waits learns from earlier trips how long to look.
 TRIPS_OF_TWO = 400
 SPIN = "/sys/module/infini/parameters/spin_us"
 
@@ -37,7 +37,7 @@ def program(rounds, trips, names):
     return done.stdout.splitlines()
 
 
-def times(trips):
+def times(trips, samples_name):
     """Microseconds of a trip, a sample for each round; why there are none."""
     names = [name for name, *_ in OURS + PEERS]
     samples, missing = {name: [] for name in names}, {}
@@ -47,7 +47,7 @@ def times(trips):
             missing[name] = said.removeprefix("not here: ")
         else:
             samples[name].append(int(said) / trips / 1000)
-    with open(os.path.join(sys.argv[1], "samples.json"), "w", encoding="utf-8") as file:
+    with open(os.path.join(sys.argv[1], f"{samples_name}.json"), "w", encoding="utf-8") as file:
         json.dump(samples, file)
     return samples, missing
 
@@ -88,15 +88,16 @@ def count_rows(missing):
 
 
 def one():
-    samples, missing = times(TRIPS)
+    samples, missing = times(TRIPS, "samples")
     yield from time_rows(samples, missing)
     yield from count_rows(missing)
 
 
 def two():
     """Who waits looks before it sleeps, and then does not."""
-    for where, goals in ((" on two processors", True), (" on two processors, asleep", False)):
-        yield from time_rows(*times(TRIPS_OF_TWO), where, goals)
+    for samples_name, where, goals in (("looking", " on two processors", True),
+                                       ("asleep", " on two processors, asleep", False)):
+        yield from time_rows(*times(TRIPS_OF_TWO, samples_name), where, goals)
         switches = {name: per_trip(name)[1] for name, *_ in OURS + PEERS[:1]}
         for ours, ours_name in OURS:
             yield row(f"context switches of a round trip{where}, {ours_name}", switches[ours],

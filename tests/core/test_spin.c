@@ -27,7 +27,7 @@ static const struct spin_case spin_cases[] = {
 	{ "no longer than allowed", 150 * US, MAX_NS, 180 * US, MAX_NS },
 	{ "as long as allowed", 150 * US, MAX_NS, 200 * US, MAX_NS },
 	{ "too long to look for", 80 * US, MAX_NS, 200 * US + 1, 40 * US },
-	{ "never came", 80 * US, MAX_NS, U64_MAX, 40 * US },
+	{ "had not come for long", 80 * US, MAX_NS, U64_MAX, 40 * US },
 	{ "little is nothing", 19 * US, MAX_NS, U64_MAX, 0 },
 	{ "nothing stays nothing", 0, MAX_NS, U64_MAX, 0 },
 	{ "no wait at all", 0, MAX_NS, 0, 0 },
