@@ -21,7 +21,7 @@
 
 static uint64_t held_bytes(struct infini_backend *backend)
 {
-	return backend->held_bytes + backend->scratch_bytes;
+	return backend->held_bytes + backend->scratch_bytes + backend->formed_bytes;
 }
 
 __attribute__((visibility("default")))

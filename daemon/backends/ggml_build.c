@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ggml_form.h"
 #include "ggml_rules.h"
 
 #define NO_SEGMENT	UINT32_MAX
@@ -32,6 +33,7 @@ struct builder {
 	uint32_t *made_in;		/* by tensor: segment whose copy copies[] holds */
 	uint32_t segment;		/* in work */
 	struct ggml_cgraph *product;	/* of the last product that is computed in parts */
+	struct ggml_cgraph *form;	/* of its columns, or NULL */
 	struct ggml_context *context;
 };
 
@@ -250,11 +252,11 @@ static int fill_segment(struct builder *b, struct ggml_cgraph *graph)
 	return 0;
 }
 
-static int make_context(struct builder *b, uint32_t nr, struct infini_ggml_segment *segment,
-			uint64_t *bytes)
+static int make_context(struct builder *b, uint32_t nr, uint32_t graphs,
+			struct infini_ggml_segment *segment, uint64_t *bytes)
 {
 	struct ggml_init_params params = {
-		.mem_size = nr * ggml_tensor_overhead() + ggml_graph_overhead_custom(nr, false),
+		.mem_size = nr * ggml_tensor_overhead() + graphs * ggml_graph_overhead_custom(nr, false),
 		.no_alloc = true,
 	};
 
@@ -274,7 +276,7 @@ static int make_segment(struct builder *b, struct infini_ggml_segment *segment, 
 
 	for (at = b->plan->cuts[b->segment].first; at < b->plan->cuts[b->segment].end; at++)
 		count_tensor(b, b->graph->nodes[at], &nr);
-	ret = make_context(b, nr, segment, bytes);
+	ret = make_context(b, nr, 1, segment, bytes);
 	return ret ? ret : fill_segment(b, segment->graph);
 }
 
@@ -290,13 +292,29 @@ static void aim_view(struct ggml_tensor *part, int64_t ne0, int64_t ne1, size_t 
 	part->data = (char *)whole->data + part->view_offs + offset;
 }
 
-static void aim(struct ggml_cgraph *graph, const struct infini_ggml_cut *cut)
+/* Some columns and, at @formed, the form that they are brought into. */
+static void aim_form(struct ggml_cgraph *graph, const struct infini_ggml_cut *cut, void *formed)
+{
+	struct ggml_tensor *copy = ggml_graph_node(graph, 0), *plain = copy->src[0];
+
+	aim_view(plain, plain->ne[0], cut->columns, cut->column * plain->nb[1]);
+	copy->ne[1] = cut->columns;
+	copy->data = formed;
+}
+
+/* @formed: NULL where the product takes its columns as they are. */
+static void aim(struct ggml_cgraph *graph, const struct infini_ggml_cut *cut, void *formed)
 {
 	struct ggml_tensor *t = ggml_graph_node(graph, 0), *a = t->src[0], *b = t->src[1];
 
 	aim_view(a, a->ne[0], cut->rows, cut->row * a->nb[1]);
-	aim_view(b, b->ne[0], cut->columns, cut->column * b->nb[1]);
 	aim_view(t, cut->rows, cut->columns, cut->row * t->nb[0] + cut->column * t->nb[1]);
+	if (!formed) {
+		aim_view(b, b->ne[0], cut->columns, cut->column * b->nb[1]);
+		return;
+	}
+	b->ne[1] = cut->columns;
+	b->data = formed;
 }
 
 /* All of tensor @index, as a view that can be aimed at a part of it. */
@@ -316,8 +334,31 @@ static int part_view(struct builder *b, uint32_t index, struct ggml_tensor **out
 	return ggml_backend_view_init(view) == GGML_STATUS_SUCCESS ? 0 : -ENOMEM;
 }
 
-/* Three tensors, what they are views of, and a view of each. */
-#define PART_TENSORS	9
+/* Three tensors, what they are views of, and a view of each; and those of a form, in a graph of its own. */
+#define PART_TENSORS	(9 + INFINI_GGML_FORM_TENSORS)
+
+/* Parts with the same columns bring them into the form of their matrix once. */
+static int make_form(struct builder *b, struct ggml_tensor *part, struct infini_ggml_segment *segment)
+{
+	const struct infini_ggml_cut *cut = &b->plan->cuts[b->segment], *last = cut;
+	const struct infini_ggml_cut *end = b->plan->cuts + b->plan->nr_segments;
+	uint32_t columns = 0;
+	struct ggml_tensor *copy;
+
+	/* Memory of weights has kernels with forms of their own. */
+	if (cut->rows == (uint64_t)part->ne[0] ||
+	    buffer_of(b, index_of(b, b->graph->tensors[b->graph->nodes[cut->first]].src[0]))->is_weights)
+		return 0;
+	for (; last < end && last->first == cut->first; last++)
+		if (last->columns > columns)
+			columns = last->columns;
+	copy = infini_ggml_form_make(b->backend, b->context, part, columns);
+	if (!copy)
+		return 0;
+	segment->form = ggml_new_graph_custom(b->context, PART_TENSORS, false);
+	ggml_build_forward_expand(segment->form, copy);
+	return infini_ggml_form_reserve(b->backend, ggml_nbytes(copy));
+}
 
 /* The first segment of a product's: the graph that all of them use. */
 static int make_parts(struct builder *b, struct infini_ggml_segment *segment, uint64_t *bytes)
@@ -329,7 +370,7 @@ static int make_parts(struct builder *b, struct infini_ggml_segment *segment, ui
 
 	if (buffer_of(b, index)->is_weights)
 		return refuse(b, index, "memory of weights is not computed into");
-	ret = make_context(b, PART_TENSORS, segment, bytes);
+	ret = make_context(b, PART_TENSORS, 2, segment, bytes);
 	if (!ret)
 		ret = part_view(b, index, &part);
 	if (!ret)
@@ -341,6 +382,8 @@ static int make_parts(struct builder *b, struct infini_ggml_segment *segment, ui
 	part->op = t->op;
 	memcpy(part->op_params, t->op_params, sizeof(part->op_params));
 	ret = check_supported(b, index, part);
+	if (!ret)
+		ret = make_form(b, part, segment);
 	if (ret)
 		return ret;
 	ggml_build_forward_expand(segment->graph, part);
@@ -383,8 +426,10 @@ static int add_segment(struct builder *b, struct infini_ggml_build *build)
 		if (ret)
 			return ret;
 		b->product = segment->graph;
+		b->form = segment->form;
 	}
 	segment->graph = b->product;
+	segment->form = b->form;
 	aim_segment(b, cut, segment);
 	return 0;
 }
@@ -440,12 +485,25 @@ int infini_ggml_build_make(struct infini_backend *backend, const struct infini_g
 	return ret;
 }
 
-struct ggml_cgraph *infini_ggml_build_graph(struct infini_ggml_build *build, uint32_t segment)
+struct ggml_cgraph *infini_ggml_build_form(struct infini_backend *backend, struct infini_ggml_build *build,
+					   uint32_t segment, bool first)
+{
+	const struct infini_ggml_segment *s = &build->segments[segment];
+
+	/* The first of the parts that have these columns does it for the others. */
+	if (!s->form || (s->aim.row && !first))
+		return NULL;
+	aim_form(s->form, &s->aim, backend->formed);
+	return s->form;
+}
+
+struct ggml_cgraph *infini_ggml_build_graph(struct infini_backend *backend, struct infini_ggml_build *build,
+					    uint32_t segment)
 {
 	const struct infini_ggml_segment *s = &build->segments[segment];
 
 	if (s->graph && s->aim.rows)
-		aim(s->graph, &s->aim);
+		aim(s->graph, &s->aim, s->form ? backend->formed : NULL);
 	return s->graph;
 }
 

@@ -15,6 +15,7 @@
 struct infini_ggml_segment {
 	struct ggml_context *context;	/* of the first that uses it, else NULL */
 	struct ggml_cgraph *graph;	/* NULL: an earlier part did it all */
+	struct ggml_cgraph *form;	/* of a part: brings its columns into the matrix's form; or NULL */
 	struct infini_ggml_cut aim;	/* of a part: its rows are not 0 */
 };
 
@@ -36,7 +37,15 @@ int infini_ggml_build_make(struct infini_backend *backend, const struct infini_g
 			   struct infini_ggml_build *build, struct infini_ggml_why *why);
 void infini_ggml_build_free(struct infini_ggml_build *build);
 
+/*
+ * What has to be computed before the graph of @segment, or NULL. @first: nothing was since the run began or
+ * went on.
+ */
+struct ggml_cgraph *infini_ggml_build_form(struct infini_backend *backend, struct infini_ggml_build *build,
+					   uint32_t segment, bool first);
+
 /* The graph of @segment, to be computed before this is called again; NULL for no work. */
-struct ggml_cgraph *infini_ggml_build_graph(struct infini_ggml_build *build, uint32_t segment);
+struct ggml_cgraph *infini_ggml_build_graph(struct infini_backend *backend, struct infini_ggml_build *build,
+					    uint32_t segment);
 
 #endif /* INFINI_DAEMON_GGML_BUILD_H */

@@ -455,5 +455,6 @@ void infini_ggml_device_close(struct infini_backend *backend)
 	if (backend->threads.pool)
 		backend->threads.destroy(backend->threads.pool);
 	free(backend->scratch);
+	free(backend->formed);
 	free(backend);
 }

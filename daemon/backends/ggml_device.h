@@ -45,6 +45,8 @@ struct infini_backend {
 	uint64_t held_bytes;		/* by loaded programs */
 	void *scratch;			/* for what is read back from a device */
 	size_t scratch_bytes;
+	void *formed;			/* columns in the form of a matrix, see ggml_form.h */
+	size_t formed_bytes;
 	struct infini_ggml_drafts drafts;
 };
 

@@ -203,11 +203,25 @@ static int check_contents(struct infini_backend *backend, struct infini_backend_
 	return 0;
 }
 
+/* One segment, and what it needs before that. */
+static enum ggml_status compute(struct infini_backend *backend, struct infini_ggml_build *build, uint32_t segment,
+				bool first)
+{
+	struct ggml_cgraph *form = infini_ggml_build_form(backend, build, segment, first), *graph;
+	enum ggml_status status = GGML_STATUS_SUCCESS;
+
+	if (form)
+		status = ggml_backend_graph_compute(backend->stream, form);
+	if (status != GGML_STATUS_SUCCESS)
+		return status;
+	graph = infini_ggml_build_graph(backend, build, segment);
+	return graph ? ggml_backend_graph_compute(backend->stream, graph) : status;
+}
+
 static int run_segments(struct infini_backend *backend, struct infini_backend_program *p,
 			struct infini_backend_run *run, struct infini_ggml_why *why)
 {
 	uint32_t first = (uint32_t)run->segment, i;
-	struct ggml_cgraph *graph;
 	enum ggml_status status;
 	int ret;
 
@@ -219,10 +233,7 @@ static int run_segments(struct infini_backend *backend, struct infini_backend_pr
 		ret = check_contents(backend, p, run, i, i == first, why);
 		if (ret)
 			return ret;
-		graph = infini_ggml_build_graph(&p->build, i);
-		if (!graph)
-			continue;
-		status = ggml_backend_graph_compute(backend->stream, graph);
+		status = compute(backend, &p->build, i, i == first);
 		if (status != GGML_STATUS_SUCCESS) {
 			infini_ggml_why_set(why, "segment %u of %u: %s", i, p->plan.nr_segments,
 					    ggml_status_to_string(status));

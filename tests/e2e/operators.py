@@ -45,7 +45,7 @@ class Sweep:
             infini.rpc_server(ENDPOINT, os.path.join(self.out, "server.log"))
         self.daemon.start()
         infini.wait_until(f"{self.device} is on line", lambda: self.device in infini.devices(), 300)
-        infini.ctl("vdev", "create", "v", "--device", self.device, "--memory", "2G")
+        infini.ctl("vdev", "create", "v", "--device", self.device, "--memory", "4G")
         self.claimed = {operator: [f"{operator}({case})" for case, claimed in cases.items() if claimed]
                         for operator, cases in every_operator.claims("INFINI0", self.tenant).items()}
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Matrix products that are computed in parts: the bits of the whole product, for every type and
- * kind of memory, for one column and for many, with one thread and with two.
+ * kind of memory, for one column and for many, with one thread and with two, at one go and with another
+ * product computed between any two parts.
  */
 #include "program.h"
 
@@ -122,9 +123,59 @@ static int lay_weights(struct infini_backend *backend, const struct product *p,
 	return ret;
 }
 
-/* The product, into @y; how often it stopped, or -1 where this memory does not take the matrix. */
+/* A product that others are interrupted for. */
+static struct interloper {
+	struct product product;
+	struct infini_backend_buffer memory;
+	struct infini_backend_binding binding;
+	struct infini_backend_program *loaded;
+} interloper;
+
+static void interloper_load(struct infini_backend *backend)
+{
+	static const struct shape shape = { 256, 64, 70, false };
+	struct interloper *i = &interloper;
+
+	product_open(&i->product, GGML_TYPE_Q8_0, &shape);
+	i->memory = (struct infini_backend_buffer){
+		.id = 3,
+		.type = INFINI_BUFFER_DEVICE,
+		.bytes = i->product.arena.bytes,
+		.addr = i->product.arena.base,
+	};
+	i->binding = (struct infini_backend_binding){
+		&i->memory, INFINI_ACCESS_READ | INFINI_ACCESS_WRITE
+	};
+	CHECK(!ops->buffer_add(backend, &i->memory));
+	CHECK(!ops->program_load(backend, i->product.program.data, i->product.program.bytes, &i->loaded));
+}
+
+static void interloper_run(struct infini_backend *backend)
+{
+	struct infini_ggml_run args = { .threads = 1 };
+	struct infini_backend_run run = {
+		.bindings = &interloper.binding,
+		.nr_bindings = 1,
+		.args = &args,
+		.args_bytes = sizeof(args),
+	};
+
+	CHECK(!ops->program_run(backend, interloper.loaded, &run));
+}
+
+static void interloper_free(struct infini_backend *backend)
+{
+	ops->program_free(backend, interloper.loaded);
+	ops->buffer_remove(backend, &interloper.memory);
+	product_close(&interloper.product);
+}
+
+/*
+ * The product, into @y, interrupted after each part or not at all; how often it was, or -1 where this memory
+ * does not take the matrix.
+ */
 static int compute(struct infini_backend *backend, const struct product *p, uint32_t kind,
-		   uint32_t threads, float *y)
+		   uint32_t threads, bool interrupted, float *y)
 {
 	struct infini_backend_buffer memory = {
 		.id = 1,
@@ -148,7 +199,7 @@ static int compute(struct infini_backend *backend, const struct product *p, uint
 		.nr_bindings = kind ? 2 : 1,
 		.args = &args,
 		.args_bytes = sizeof(args),
-		.should_yield = always,
+		.should_yield = interrupted ? always : NULL,
 	};
 	struct infini_backend_program *loaded;
 	struct program *program = (struct program *)&p->program;
@@ -170,6 +221,7 @@ static int compute(struct infini_backend *backend, const struct product *p, uint
 		ret = ops->program_run(backend, loaded, &run);
 		if (ret != INFINI_BACKEND_PREEMPTED)
 			break;
+		interloper_run(backend);
 	}
 	CHECK(ret == 0);
 	ops->program_free(backend, loaded);
@@ -196,11 +248,13 @@ static void one_row(struct infini_backend *whole, struct infini_backend *parts,
 	want = malloc(ggml_nbytes(p.y));
 	have = malloc(ggml_nbytes(p.y));
 	for (threads = 1; threads <= 2 && stops >= 0; threads++) {
-		stops = compute(whole, &p, kind, threads, want);
+		stops = compute(whole, &p, kind, threads, false, want);
 		CHECK(stops <= 0);
 		if (stops < 0)
 			break;
-		stops = compute(parts, &p, kind, threads, have);
+		CHECK(!compute(parts, &p, kind, threads, false, have));
+		CHECK(!memcmp(want, have, ggml_nbytes(p.y)));
+		stops = compute(parts, &p, kind, threads, true, have);
 		CHECK(shape->whole ? !stops : stops > 0);
 		CHECK(!memcmp(want, have, ggml_nbytes(p.y)));
 	}
@@ -241,10 +295,12 @@ int main(void)
 	ops->probe(describe, NULL, no_message);
 	whole = backend_open_cut("cpu0", 2, 1000000);
 	parts = backend_open_cut("cpu0", 2, 1);
+	interloper_load(parts);
 	for (kind = 0; kind < device.nr_kinds; kind++)
 		for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 			for (j = 0; j < sizeof(shapes) / sizeof(shapes[0]); j++)
 				one_row(whole, parts, types[i], &shapes[j], kind);
+	interloper_free(parts);
 	ops->close(parts);
 	ops->close(whole);
 	return tests_done();
