@@ -87,7 +87,7 @@ def device():
     words = " ".join(tags(text))
     bad = differ("infini(4)", set(re.findall(r"INFINI_IOC_\w+", words)), source.ioctls())
     bad += differ("infini(4)", set(tags(part(text, "ERRORS"))), source.errnos())
-    told = set(re.findall(r"(\w+_ms) \((\d+)\)", words))
+    told = set(re.findall(r"(\w+_[mu]s) \((\d+)\)", words))
     return bad + differ("infini(4)", told, set(source.parameters().items()))
 
 
