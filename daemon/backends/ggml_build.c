@@ -128,6 +128,30 @@ static int place_copy(struct builder *b, uint32_t index, struct ggml_tensor *cop
 	return status == GGML_STATUS_SUCCESS ? 0 : -ENOMEM;
 }
 
+/*
+ * Nothing is read or written at an empty tensor, and it has no place. But devices ask in which buffer it is:
+ * it is at the beginning of one that is there.
+ */
+static int place_empty(struct builder *b, struct ggml_tensor *copy)
+{
+	enum ggml_status status = GGML_STATUS_SUCCESS;
+	uint32_t i;
+
+	for (i = 0; i < b->graph->nr_bindings; i++) {
+		const struct infini_ggml_buffer *buffer = b->bindings[i].buffer->priv;
+
+		if (!buffer->ggml || buffer->is_weights)
+			continue;
+		if (!copy->view_src)
+			status = ggml_backend_tensor_alloc(buffer->ggml, copy,
+							   infini_ggml_buffer_at(buffer, 0));
+		else if (copy->view_src->buffer)
+			status = ggml_backend_view_init(copy);
+		break;
+	}
+	return status == GGML_STATUS_SUCCESS ? 0 : -ENOMEM;
+}
+
 /* ---- copies ---- */
 
 static int copy_tensor(struct builder *b, uint32_t index, struct ggml_tensor **out);
@@ -191,8 +215,7 @@ static int copy_tensor(struct builder *b, uint32_t index, struct ggml_tensor **o
 			return ret;
 	}
 	*out = copy;
-	/* Nothing is read or written at an empty tensor. */
-	return b->graph->places[index].bytes ? place_copy(b, index, copy) : 0;
+	return b->graph->places[index].bytes ? place_copy(b, index, copy) : place_empty(b, copy);
 }
 
 /* ---- segments ---- */
