@@ -315,29 +315,26 @@ static void aim_view(struct ggml_tensor *part, int64_t ne0, int64_t ne1, size_t 
 	part->data = (char *)whole->data + part->view_offs + offset;
 }
 
-/* Some columns and, at @formed, the form that they are brought into. */
+/* Some columns and, at @formed, their form, which the product takes for as long as it has these columns. */
 static void aim_form(struct ggml_cgraph *graph, const struct infini_ggml_cut *cut, void *formed)
 {
 	struct ggml_tensor *copy = ggml_graph_node(graph, 0), *plain = copy->src[0];
 
 	aim_view(plain, plain->ne[0], cut->columns, cut->column * plain->nb[1]);
-	copy->ne[1] = cut->columns;
-	copy->data = formed;
+	copy->view_src->data = formed;
+	copy->view_src->ne[1] = cut->columns;
+	aim_view(copy, copy->ne[0], cut->columns, 0);
 }
 
-/* @formed: NULL where the product takes its columns as they are. */
-static void aim(struct ggml_cgraph *graph, const struct infini_ggml_cut *cut, void *formed)
+/* @formed: its columns are where their form was aimed. */
+static void aim(struct ggml_cgraph *graph, const struct infini_ggml_cut *cut, bool formed)
 {
 	struct ggml_tensor *t = ggml_graph_node(graph, 0), *a = t->src[0], *b = t->src[1];
 
 	aim_view(a, a->ne[0], cut->rows, cut->row * a->nb[1]);
-	aim_view(t, cut->rows, cut->columns, cut->row * t->nb[0] + cut->column * t->nb[1]);
-	if (!formed) {
+	if (!formed)
 		aim_view(b, b->ne[0], cut->columns, cut->column * b->nb[1]);
-		return;
-	}
-	b->ne[1] = cut->columns;
-	b->data = formed;
+	aim_view(t, cut->rows, cut->columns, cut->row * t->nb[0] + cut->column * t->nb[1]);
 }
 
 /* All of tensor @index, as a view that can be aimed at a part of it. */
@@ -520,13 +517,12 @@ struct ggml_cgraph *infini_ggml_build_form(struct infini_backend *backend, struc
 	return s->form;
 }
 
-struct ggml_cgraph *infini_ggml_build_graph(struct infini_backend *backend, struct infini_ggml_build *build,
-					    uint32_t segment)
+struct ggml_cgraph *infini_ggml_build_graph(struct infini_ggml_build *build, uint32_t segment)
 {
 	const struct infini_ggml_segment *s = &build->segments[segment];
 
 	if (s->graph && s->aim.rows)
-		aim(s->graph, &s->aim, s->form ? backend->formed : NULL);
+		aim(s->graph, &s->aim, s->form);
 	return s->graph;
 }
 

@@ -45,7 +45,6 @@ struct ggml_cgraph *infini_ggml_build_form(struct infini_backend *backend, struc
 					   uint32_t segment, bool first);
 
 /* The graph of @segment, to be computed before this is called again; NULL for no work. */
-struct ggml_cgraph *infini_ggml_build_graph(struct infini_backend *backend, struct infini_ggml_build *build,
-					    uint32_t segment);
+struct ggml_cgraph *infini_ggml_build_graph(struct infini_ggml_build *build, uint32_t segment);
 
 #endif /* INFINI_DAEMON_GGML_BUILD_H */

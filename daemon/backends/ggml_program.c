@@ -214,7 +214,7 @@ static enum ggml_status compute(struct infini_backend *backend, struct infini_gg
 		status = ggml_backend_graph_compute(backend->stream, form);
 	if (status != GGML_STATUS_SUCCESS)
 		return status;
-	graph = infini_ggml_build_graph(backend, build, segment);
+	graph = infini_ggml_build_graph(build, segment);
 	return graph ? ggml_backend_graph_compute(backend->stream, graph) : status;
 }
 
