@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "rows.h"
 #include "hist.h"
 
 struct hist_case {
@@ -53,15 +54,6 @@ static void test_edges(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[ARRAY_SIZE(hist_cases) + 1];
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(hist_cases); i++) {
-		tests[i].name = hist_cases[i].name;
-		tests[i].test_func = test_named;
-		tests[i].initial_state = (void *)&hist_cases[i];
-	}
-	tests[i].name = "every bucket's first wait";
-	tests[i].test_func = test_edges;
-	return cmocka_run_group_tests_name("hist", tests, NULL, NULL);
+	return ROWS_RUN("hist", hist_cases, test_named, "every bucket's first wait",
+			test_edges);
 }

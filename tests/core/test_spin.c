@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "rows.h"
 #include "spin.h"
 
 #define US	1000u
@@ -73,15 +74,6 @@ static void test_settles(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[ARRAY_SIZE(spin_cases) + 1];
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(spin_cases); i++) {
-		tests[i].name = spin_cases[i].name;
-		tests[i].test_func = test_step;
-		tests[i].initial_state = (void *)&spin_cases[i];
-	}
-	tests[i].name = "what many waits of one length come to";
-	tests[i].test_func = test_settles;
-	return cmocka_run_group_tests_name("spin", tests, NULL, NULL);
+	return ROWS_RUN("spin", spin_cases, test_step, "what many waits of one length come to",
+			test_settles);
 }

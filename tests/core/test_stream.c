@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "rows.h"
 #include "stream.h"
 
 #define STEPS_MAX	12
@@ -136,15 +137,6 @@ static void test_times_are_in_their_buckets(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[ARRAY_SIZE(stream_cases) + 1];
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(stream_cases); i++) {
-		tests[i].name = stream_cases[i].name;
-		tests[i].test_func = test_played;
-		tests[i].initial_state = (void *)&stream_cases[i];
-	}
-	tests[i].name = "times are in their buckets";
-	tests[i].test_func = test_times_are_in_their_buckets;
-	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
+	return ROWS_RUN("stream", stream_cases, test_played, "times are in their buckets",
+			test_times_are_in_their_buckets);
 }

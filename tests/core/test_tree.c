@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "rows.h"
 #include "tree.h"
 
 #define NODES	256
@@ -162,15 +163,6 @@ static void test_height(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[ARRAY_SIZE(tree_cases) + 1];
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(tree_cases); i++) {
-		tests[i].name = tree_cases[i].name;
-		tests[i].test_func = test_random;
-		tests[i].initial_state = (void *)&tree_cases[i];
-	}
-	tests[i].name = "height of the worst order of keys";
-	tests[i].test_func = test_height;
-	return cmocka_run_group_tests_name("tree", tests, NULL, NULL);
+	return ROWS_RUN("tree", tree_cases, test_random, "height of the worst order of keys",
+			test_height);
 }
