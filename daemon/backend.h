@@ -5,7 +5,8 @@
  * stranger, and nothing of the kernel channel, other vdevs or the daemon.
  *
  * A worker loads one backend, opens one device and calls from one thread. The supervisor loads it
- * only in a short-lived child, to probe.
+ * only in children: a short-lived one, to probe, and for devices that may be forked one that workers
+ * are forked from.
  */
 #ifndef INFINI_DAEMON_BACKEND_H
 #define INFINI_DAEMON_BACKEND_H
@@ -15,7 +16,7 @@
 #include <stdint.h>
 #include <linux/infini.h>
 
-#define INFINI_BACKEND_ABI	6
+#define INFINI_BACKEND_ABI	7
 #define INFINI_BACKEND_SYMBOL	"infini_backend_ops"
 #define INFINI_PCI_BYTES	16		/* "0000:03:00.0" */
 #define INFINI_LIBRARY_BYTES	256
@@ -38,6 +39,11 @@ struct infini_backend_device {
 	uint32_t level;				/* enum infini_yield_level */
 	uint32_t slots;
 	uint32_t needs;				/* INFINI_BACKEND_NEEDS_* */
+	/*
+	 * What open() makes may be forked, and used in each process that comes of it: it starts no threads, has
+	 * no connections, and keeps nothing that two may not share. Threads begin with a call after that.
+	 */
+	bool forks;
 	uint64_t memory_bytes;			/* total */
 	uint32_t nr_kinds;
 	struct infini_memory_kind kinds[INFINI_MEMORY_KINDS_MAX];

@@ -335,6 +335,8 @@ static void set_global(struct parser *p, const char *key, const char *value)
 		parse_u32(p, key, value, 1, INFINI_CONFIG_WINDOW_MAX, &c->window);
 	else if (!strcmp(key, "idle_exit_s"))
 		parse_u32(p, key, value, 0, INFINI_CONFIG_IDLE_MAX_S, &c->idle_exit_s);
+	else if (!strcmp(key, "preload"))
+		parse_bool(p, key, value, &c->preload);
 	else if (!strcmp(key, "worker_memory"))
 		parse_bytes(p, key, value, &c->worker_memory);
 	else if (!strcmp(key, "log_level"))
@@ -353,8 +355,9 @@ static void set_global(struct parser *p, const char *key, const char *value)
 		parse_u32(p, key, value, 0, UINT16_MAX, &c->metrics_port);
 	else
 		unknown_key(p, "infinid", key,
-			    "user threads_max segment_us window idle_exit_s worker_memory log_level "
-			    "backend_dir run_dir ledger ledger_interval_s metrics_socket metrics_port");
+			    "user threads_max segment_us window idle_exit_s preload worker_memory "
+			    "log_level backend_dir run_dir ledger ledger_interval_s metrics_socket "
+			    "metrics_port");
 }
 
 static void set_tariff(struct parser *p, const char *key, const char *value)
@@ -707,6 +710,7 @@ static int set_defaults(struct infini_config *config)
 	config->segment_us = 400;
 	config->window = 1;
 	config->idle_exit_s = 60;
+	config->preload = true;
 	config->worker_memory = INFINI_CONFIG_WORKER_MEMORY;
 	config->log_level = LOG_INFO;
 	snprintf(config->backend_dir, sizeof(config->backend_dir), "%s", INFINI_BACKEND_DIR);

@@ -81,6 +81,7 @@ struct infini_config {
 	uint32_t window;		/* jobs a worker holds at once */
 	uint64_t worker_memory;		/* bytes of a worker beside its vdev's */
 	uint32_t idle_exit_s;		/* a worker without clients stops after this; 0: never */
+	bool preload;			/* workers are forked from who has their backend open */
 	int log_level;			/* LOG_ERR .. LOG_DEBUG */
 	char backend_dir[PATH_MAX];
 	char run_dir[PATH_MAX];

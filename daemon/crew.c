@@ -2,6 +2,7 @@
 /* The workers: who runs, who is wanted, and who has to wait before it is tried again. */
 #include "crew.h"
 
+#include "child.h"
 #include "clock.h"
 #include "fork.h"
 #include "log.h"
@@ -284,31 +285,11 @@ static pid_t fork_alone(void)
 }
 
 /* -1 where this cannot be. */
-static pid_t fork_in_cgroup(const struct infini_crew *crew, const struct infini_crew_member *member, bool alone)
+static pid_t fork_in_cgroup(int cgroup, bool alone)
 {
-	int cgroup = has_cgroup(crew) ? infini_worker_cgroup_open(&crew->cgroups, member->vdev_id) : -1;
-	pid_t pid;
-
-	if (cgroup < 0)
+	if (cgroup < 0 || infini_fork_adopt())
 		return -1;
-	pid = infini_fork_into(cgroup, alone ? CLONE_NEWPID : 0);
-	close(cgroup);
-	return pid;
-}
-
-/* Until the next supervisor could find it, it is none. */
-static _Noreturn void be_worker(const struct infini_crew *crew, const struct infini_crew_member *member,
-				const struct infini_worker *worker, bool in_cgroup, const int *gate)
-{
-	char byte;
-
-	close(gate[1]);
-	if (read(gate[0], &byte, 1) != 1)
-		_exit(INFINI_WORKER_STOPPED);
-	close(gate[0]);
-	if (!in_cgroup)
-		enter_cgroup(crew, member);
-	infini_worker_main(worker);
+	return infini_fork_into(cgroup, alone ? CLONE_NEWPID : 0);
 }
 
 /* Without it a later supervisor does not know of this worker until its vdev wants another. */
@@ -347,8 +328,33 @@ static int let_go_on(struct infini_crew_member *member, pid_t pid, int gate)
 	return write(gate, "", 1) == 1 ? 0 : -errno;
 }
 
-static int fork_worker(const struct infini_crew *crew, struct infini_crew_member *member,
-		       const struct infini_worker *worker)
+/* -EAGAIN where there is no zygote for it. */
+static int fork_from_zygote(struct infini_crew *crew, struct infini_crew_member *member,
+			    const struct infini_worker *worker, int cgroup)
+{
+	struct infini_zygote_birth birth = {
+		.vdev_name = member->vdev_name,
+		.executor_fd = worker->executor_fd,
+		.cgroup = cgroup,
+	};
+	int gate[2], ret = -EAGAIN;
+	pid_t pid;
+
+	if (has_cgroup(crew) && cgroup < 0)
+		return -EAGAIN;
+	if (pipe2(gate, O_CLOEXEC) != 0)
+		return -errno;
+	birth.gate_fd = gate[0];
+	pid = infini_zygotes_fork(&crew->zygotes, member->device_id, &birth);
+	if (pid)
+		ret = let_go_on(member, pid, gate[1]);
+	close(gate[0]);
+	close(gate[1]);
+	return ret;
+}
+
+static int fork_from_here(const struct infini_crew *crew, struct infini_crew_member *member,
+			  const struct infini_worker *worker, int cgroup)
 {
 	bool alone = worker->needs & INFINI_BACKEND_NEEDS_COMPILER, in_cgroup;
 	int gate[2], ret;
@@ -356,19 +362,38 @@ static int fork_worker(const struct infini_crew *crew, struct infini_crew_member
 
 	if (pipe2(gate, O_CLOEXEC) != 0)
 		return -errno;
-	pid = fork_in_cgroup(crew, member, alone);
+	pid = fork_in_cgroup(cgroup, alone);
 	in_cgroup = pid >= 0;
 	if (!in_cgroup)
 		pid = alone ? fork_alone() : fork();
-	if (!pid)
-		be_worker(crew, member, worker, in_cgroup, gate);
+	if (!pid) {
+		/* Or it would wait for itself. */
+		close(gate[1]);
+		infini_child_pass(gate[0]);
+		if (!in_cgroup)
+			enter_cgroup(crew, member);
+		infini_worker_main(worker);
+	}
 	ret = pid < 0 ? -errno : let_go_on(member, pid, gate[1]);
 	close(gate[0]);
 	close(gate[1]);
 	return ret;
 }
 
-static int start_worker(const struct infini_crew *crew, struct infini_crew_member *member,
+static int fork_worker(struct infini_crew *crew, struct infini_crew_member *member,
+		       const struct infini_worker *worker)
+{
+	int cgroup = has_cgroup(crew) ? infini_worker_cgroup_open(&crew->cgroups, member->vdev_id) : -1;
+	int ret = fork_from_zygote(crew, member, worker, cgroup);
+
+	if (ret == -EAGAIN)
+		ret = fork_from_here(crew, member, worker, cgroup);
+	if (cgroup >= 0)
+		close(cgroup);
+	return ret;
+}
+
+static int start_worker(struct infini_crew *crew, struct infini_crew_member *member,
 			const struct infini_roster_device *device,
 			const struct infini_config *config,
 			const struct infini_backend_remote *remote)
@@ -399,7 +424,7 @@ static int start_worker(const struct infini_crew *crew, struct infini_crew_membe
 	return ret;
 }
 
-static int start(const struct infini_crew *crew, struct infini_crew_member *member,
+static int start(struct infini_crew *crew, struct infini_crew_member *member,
 		 const struct infini_roster_device *device, const struct infini_config *config)
 {
 	const struct infini_config_remote *remote;

@@ -5,6 +5,7 @@
 
 #include "roster.h"
 #include "worker_cgroup.h"
+#include "zygote.h"
 
 #include <infini-admin.h>
 
@@ -35,6 +36,7 @@ struct infini_crew {
 	struct infini_crew_member *members;
 	uint32_t nr_running;
 	struct infini_worker_cgroups cgroups;
+	struct infini_zygotes zygotes;
 };
 
 /* The kernel wants a worker for this vdev. */

@@ -6,6 +6,7 @@
  */
 #include "fork.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
@@ -29,17 +30,22 @@ static pid_t fork_between(int namespaces, int told)
 	_exit(0);
 }
 
+int infini_fork_adopt(void)
+{
+	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ? -errno : 0;
+}
+
 pid_t infini_fork_into(int cgroup, int namespaces)
 {
-	struct clone_args args = {
-		.flags = CLONE_INTO_CGROUP,
-		.exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)cgroup,
-	};
+	struct clone_args args = { .exit_signal = SIGCHLD };
 	pid_t between, pid = -1;
 	int ends[2];
 
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1) || pipe2(ends, O_CLOEXEC))
+	if (cgroup >= 0) {
+		args.flags = CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup;
+	}
+	if (pipe2(ends, O_CLOEXEC))
 		return -1;
 	between = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (!between) {

@@ -5,10 +5,13 @@
 
 #include <sys/types.h>
 
+/* This process becomes the parent of what its children leave behind (PR_SET_CHILD_SUBREAPER). 0 or -errno. */
+int infini_fork_adopt(void);
+
 /*
- * As fork(), but the child is in the group whose directory @cgroup is from its first page on, and in new
- * @namespaces (CLONE_NEW*). -1 where that cannot be; then fork() and a move are the way. This process
- * becomes the parent of what its children leave behind (PR_SET_CHILD_SUBREAPER).
+ * As fork(), but the child is in the group whose directory @cgroup is from its first page on, in this process's
+ * if that is -1, and in new @namespaces (CLONE_NEW*). Its parent is the nearest process above it that adopts,
+ * which may be this one. -1 where that cannot be; then fork() and a move are the way.
  *
  * A move waits until all processors have been elsewhere (RCU), ten milliseconds and more; this does not.
  */

@@ -3,8 +3,8 @@
 #include "probe.h"
 
 #include "backend_load.h"
+#include "child.h"
 #include "log.h"
-#include "proctitle.h"
 #include "scratch.h"
 
 #include <errno.h>
@@ -159,29 +159,14 @@ static bool reach(const char *endpoint, char *why, size_t bytes)
 
 /* ---- the child ---- */
 
-static void reset_signals(void)
-{
-	sigset_t none;
-
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static void settle_in(const char *whom, unsigned int seconds, int fd)
 {
 	char title[64];
 
-	reset_signals();
+	infini_child_signals();
 	alarm(seconds);
 	snprintf(title, sizeof(title), "infinid: probe %s", whom);
-	infini_proctitle_set(title);
-	if (fd > STDERR_FILENO + 1)
-		close_range(STDERR_FILENO + 1, (unsigned int)fd - 1, 0);
-	close_range((unsigned int)fd + 1, ~0U, 0);
-	infini_log_reopen();
+	infini_child_settle(title, fd);
 }
 
 /* Not exit(): the destructors of vendor libraries have crashed others. */

@@ -224,6 +224,7 @@ static bool still_the_same(struct infini_roster *roster, struct infini_roster_de
 	}
 	known->inherited = false;
 	known->needs = wanted->needs;
+	known->forks = wanted->forks;
 	memcpy(known->library, wanted->library, sizeof(known->library));
 	return true;
 }
@@ -270,6 +271,7 @@ int infini_roster_add(struct infini_roster *roster, int control_fd,
 		.device_class = wanted.device_class,
 		.slots = wanted.slots,
 		.needs = wanted.needs,
+		.forks = wanted.forks,
 		.memory_bytes = wanted.memory_bytes,
 		.nr_kinds = wanted.nr_kinds,
 	};

@@ -15,6 +15,7 @@ struct infini_roster_device {
 	uint32_t device_class;
 	uint32_t slots;
 	uint32_t needs;			/* as in struct infini_backend_device */
+	bool forks;			/* as there; false until its backend has reported it */
 	uint64_t memory_bytes;
 	char name[INFINI_NAME_MAX];
 	char backend[INFINI_NAME_MAX];

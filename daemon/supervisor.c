@@ -189,7 +189,8 @@ static void reap(struct supervisor *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (!infini_discovery_reap_remote(s, pid) && !reap_worker(s, pid, status))
+		if (!infini_zygotes_reap(&s->crew.zygotes, pid, status) &&
+		    !infini_discovery_reap_remote(s, pid) && !reap_worker(s, pid, status))
 			infini_discovery_reap(s, pid, status);
 	}
 }
@@ -250,6 +251,8 @@ static void reload(struct supervisor *s)
 		infini_metering_start_pages(s);
 	}
 	infini_roster_filter(&s->roster, s->config);
+	/* What they have open is as the configuration was. */
+	infini_zygotes_end(&s->crew.zygotes);
 	infini_remotes_configure(&s->remotes, s->config);
 	infini_inventory_watch_look(&s->hardware);
 	infini_discovery_start(s);
@@ -333,6 +336,8 @@ static int64_t next_due(const struct supervisor *s)
 		due = s->spec_ns;
 	if (hardware < due)
 		due = hardware;
+	if (infini_zygotes_next_ns(&s->crew.zygotes) < due)
+		due = infini_zygotes_next_ns(&s->crew.zygotes);
 	if (infini_remotes_next_ns(&s->remotes) < due)
 		due = infini_remotes_next_ns(&s->remotes);
 	return metrics < due ? metrics : due;
@@ -366,6 +371,7 @@ static int serve(struct supervisor *s)
 			infini_metering_run_pages(s);
 		/* Jobs wait for a worker, and nobody for the rest. */
 		infini_crew_start_due(&s->crew, &s->roster, s->config);
+		infini_zygotes_tend(&s->crew.zygotes, &s->roster, s->config);
 		if (s->spec_wanted && s->spec_ns <= infini_clock_ns())
 			write_spec(s);
 		if (s->crew.nr_running != running) {
@@ -634,6 +640,7 @@ int infini_supervisor_run(const struct infini_supervisor_setup *setup)
 		infini_metering_start_pages(s);
 		infini_discovery_start(s);
 		ret = serve(s);
+		infini_zygotes_end(&s->crew.zygotes);
 		if (infini_fdstore_present())
 			leave_workers(s);
 		else

@@ -10,10 +10,10 @@
 #include "worker.h"
 
 #include "backend_load.h"
+#include "child.h"
 #include "exchange.h"
 #include "file_map.h"
 #include "log.h"
-#include "proctitle.h"
 #include "refusal.h"
 #include "sandbox.h"
 #include "scratch.h"
@@ -156,17 +156,11 @@ static int make_scratch(const struct infini_worker *worker, char *scratch, size_
 	return ret;
 }
 
-static int load_backend(const struct infini_worker *worker, const struct infini_backend_ops **ops)
+static int load_backend(const struct infini_worker *worker, const struct infini_backend_ops **ops,
+			char *why, size_t why_bytes)
 {
-	char why[512];
-	int ret;
-
 	infini_config_tell_backend(worker->config, worker->backend);
-	ret = infini_backend_load(worker->config->backend_dir, worker->backend, ops, why,
-				  sizeof(why));
-	if (ret)
-		fail(worker, why);
-	return ret;
+	return infini_backend_load(worker->config->backend_dir, worker->backend, ops, why, why_bytes);
 }
 
 static int open_backend(const struct infini_worker *worker, const struct infini_backend_ops *ops,
@@ -243,6 +237,22 @@ out:
 	return ret;
 }
 
+int infini_worker_open(struct infini_worker *worker)
+{
+	const struct infini_backend_ops *ops;
+	char why[512];
+	int ret;
+
+	ret = load_backend(worker, &ops, why, sizeof(why));
+	if (ret)
+		infini_err("%s", why);
+	else
+		ret = open_backend(worker, ops, "", &worker->opened);
+	if (!ret)
+		worker->ops = ops;
+	return ret;
+}
+
 /* The sandbox closed, and the backend open or @opened what is in the way. */
 static int prepare(const struct infini_worker *worker, const struct infini_backend_ops **ops,
 		   struct infini_backend **backend, int *opened)
@@ -250,12 +260,22 @@ static int prepare(const struct infini_worker *worker, const struct infini_backe
 	bool needs_nodes = worker->device_class == INFINI_CLASS_GPU ||
 			   worker->device_class == INFINI_CLASS_NPU;
 	bool sandbox_first = compiles(worker) && !needs_nodes;
-	char scratch[PATH_MAX];
-	int ret = make_scratch(worker, scratch, sizeof(scratch));
+	char scratch[PATH_MAX], why[512];
+	int ret;
 
-	if (!ret)
-		ret = load_backend(worker, ops);
-	if (!ret && sandbox_first)
+	*opened = 0;
+	if (worker->opened) {
+		*ops = worker->ops;
+		*backend = worker->opened;
+		return enter_sandbox(worker, "");
+	}
+	ret = make_scratch(worker, scratch, sizeof(scratch));
+	if (ret)
+		return ret;
+	ret = load_backend(worker, ops, why, sizeof(why));
+	if (ret)
+		fail(worker, why);
+	else if (sandbox_first)
 		ret = enter_sandbox(worker, scratch);
 	if (ret)
 		return ret;
@@ -311,14 +331,6 @@ static int run(const struct infini_worker *worker)
 	return ret;
 }
 
-/* The log, the executor file, and nothing that the supervisor had open. */
-static void close_others(int keep)
-{
-	if (keep > STDERR_FILENO + 1)
-		close_range(STDERR_FILENO + 1, (unsigned int)keep - 1, 0);
-	close_range((unsigned int)keep + 1, ~0U, 0);
-}
-
 _Noreturn void infini_worker_main(const struct infini_worker *worker)
 {
 	char title[64];
@@ -326,12 +338,9 @@ _Noreturn void infini_worker_main(const struct infini_worker *worker)
 
 	set_signals(on_stop_early, SIG_IGN);
 	snprintf(title, sizeof(title), "infinid: vdev %s", worker->vdev_name);
-	infini_proctitle_set(title);
-	snprintf(title, sizeof(title), "vdev %s", worker->vdev_name);
-	infini_log_prefix(title);
-	close_others(worker->executor_fd);
+	infini_child_settle(title, worker->executor_fd);
+	infini_log_prefix(title + strlen("infinid: "));
 	last_words_fd = worker->executor_fd;
-	infini_log_reopen();
 	ret = run(worker);
 	if (ret == -ENODEV) {
 		infini_info("the vdev or its device is gone");

@@ -17,6 +17,8 @@ struct infini_worker {
 	uint32_t device_class;
 	uint32_t needs;			/* of the device, INFINI_BACKEND_NEEDS_* */
 	const struct infini_backend_remote *remote;	/* whose device it is, or NULL */
+	const struct infini_backend_ops *ops;		/* by infini_worker_open(), or NULL */
+	struct infini_backend *opened;			/* by it, or NULL */
 };
 
 /*
@@ -31,6 +33,9 @@ enum infini_worker_exit {
 
 /* SIGTERM: give back what runs and stop. This one: stop if the vdev has no buffer. */
 #define INFINI_WORKER_RETIRE_SIGNAL	SIGUSR1
+
+/* Load the backend and open the device for workers that are forked from this process. 0 or -errno, logged. */
+int infini_worker_open(struct infini_worker *worker);
 
 /* Be the worker, in a process of its own, and end it. */
 _Noreturn void infini_worker_main(const struct infini_worker *worker);

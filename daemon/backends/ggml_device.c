@@ -194,6 +194,7 @@ static void describe(ggml_backend_dev_t device, struct infini_backend_device *ou
 	out->device_class = is_cpu ? INFINI_CLASS_CPU : INFINI_CLASS_GPU;
 	out->level = INFINI_LEVEL_SEGMENT;
 	out->slots = 1;
+	out->forks = is_cpu;
 	ggml_backend_dev_memory(device, &available, &total);
 	out->memory_bytes = total;
 	out->nr_kinds = describe_kinds(device, kinds);
@@ -256,6 +257,7 @@ int infini_ggml_device_probe_remote(const struct infini_backend_remote *remote,
 		snprintf(out.description, sizeof(out.description), "remote at %s", remote->endpoint);
 		snprintf(out.remote, sizeof(out.remote), "%s", remote->name);
 		out.device_class = remote->device_class;
+		out.forks = false;
 		ret = found(&out, arg);
 	}
 	return ret;
@@ -263,12 +265,30 @@ int infini_ggml_device_probe_remote(const struct infini_backend_remote *remote,
 
 /* ---- threads ---- */
 
+/* Without a pool, as without memory for one, ggml makes one for every segment. */
+static void pool_open(struct infini_backend *backend)
+{
+	struct infini_ggml_threads *t = &backend->threads;
+	struct ggml_threadpool_params params;
+
+	if (!t->use || !t->create || !t->destroy)
+		return;
+	/* poll = 0: sleep, never spin. */
+	ggml_threadpool_params_init(&params, (int)t->most);
+	params.poll = 0;
+	t->pool = t->create(&params);
+	if (t->pool)
+		t->use(backend->stream, t->pool);
+}
+
 void infini_ggml_threads_set(struct infini_backend *backend, uint32_t threads)
 {
 	struct infini_ggml_threads *t = &backend->threads;
 
 	if (!t->set)
 		return;
+	if (!t->pool)
+		pool_open(backend);
 	if (!threads || threads > t->most)
 		threads = t->most;
 	if (threads == t->current)
@@ -277,32 +297,25 @@ void infini_ggml_threads_set(struct infini_backend *backend, uint32_t threads)
 	t->current = threads;
 }
 
-static int threads_open(struct infini_backend *backend, uint32_t most)
+/* One, the caller's, until threads are set. */
+static void threads_open(struct infini_backend *backend, uint32_t most)
 {
 	ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(backend->device);
 	struct infini_ggml_threads *t = &backend->threads;
-	struct ggml_threadpool_params params;
 
+	if (!backend->is_cpu)
+		return;
 	t->set = (ggml_backend_set_n_threads_t)ggml_backend_reg_get_proc_address(
 		reg, "ggml_backend_set_n_threads");
-	if (!backend->is_cpu || !t->set)
-		return 0;
+	if (!t->set)
+		return;
 	t->most = most < 1 ? 1 : most > GGML_MAX_N_THREADS ? GGML_MAX_N_THREADS : most;
 	*(void **)&t->use = ggml_backend_reg_get_proc_address(reg,
 							      "ggml_backend_cpu_set_threadpool");
 	*(void **)&t->create = ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_new");
 	*(void **)&t->destroy = ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_free");
-	if (t->use && t->create && t->destroy) {
-		/* Without a pool ggml makes one for every segment. poll = 0: sleep, never spin. */
-		ggml_threadpool_params_init(&params, (int)t->most);
-		params.poll = 0;
-		t->pool = t->create(&params);
-		if (!t->pool)
-			return -ENOMEM;
-		t->use(backend->stream, t->pool);
-	}
-	infini_ggml_threads_set(backend, 0);
-	return 0;
+	t->current = 1;
+	t->set(backend->stream, 1);
 }
 
 /* ---- opening ---- */
@@ -423,10 +436,9 @@ int infini_ggml_device_open(const struct infini_backend_open *open,
 		goto fail;
 	}
 	ret = kinds_open(b);
-	if (!ret)
-		ret = threads_open(b, open->threads_max);
 	if (ret)
 		goto fail;
+	threads_open(b, open->threads_max);
 	segments_open(b, open->segment_us);
 	/* The memory kinds keep the connection from here on. */
 	if (b->is_remote)

@@ -66,7 +66,7 @@ void infini_ggml_device_close(struct infini_backend *backend);
 /* Whether the device computes @op, which has been validated. */
 bool infini_ggml_device_supports(const struct infini_backend *backend, const struct ggml_tensor *op);
 
-/* From here on @threads compute, bounded by what the vdev may use; 0 for as many as that. */
+/* From here on @threads compute, bounded by what the vdev may use; 0 for as many as that. Until then one does. */
 void infini_ggml_threads_set(struct infini_backend *backend, uint32_t threads);
 
 #endif /* INFINI_DAEMON_GGML_DEVICE_H */

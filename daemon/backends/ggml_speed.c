@@ -66,9 +66,7 @@ uint32_t infini_ggml_speed_slowness(struct infini_backend *backend)
 		product = ggml_mul_mat(ctx, matrix, vector);
 		ggml_build_forward_expand(graph, product);
 	}
-	infini_ggml_threads_set(backend, 1);
 	real = measure(backend->stream, graph);
-	infini_ggml_threads_set(backend, 0);
 	expected = PRODUCTS * infini_ggml_plan_cost(product);
 	ggml_free(ctx);
 	/* Rounded: a little more or less should not make other segments. */

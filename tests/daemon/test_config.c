@@ -68,6 +68,7 @@ static void empty_file_means_defaults(void **state)
 	assert_int_equal(config.segment_us, 400);
 	assert_int_equal(config.window, 1);
 	assert_int_equal(config.idle_exit_s, 60);
+	assert_true(config.preload);
 	assert_int_equal(config.worker_memory, 1ULL << 30);
 	assert_int_equal(config.log_level, LOG_INFO);
 	assert_true(config.uid != 0);
@@ -87,6 +88,7 @@ static void full_file_is_understood(void **state)
 			      "threads_max = 4   ; and a comment\n"
 			      "window=8\n"
 			      "idle_exit_s = 0\n"
+			      "preload = no\n"
 			      "worker_memory = 96M\n"
 			      "log_level = debug\n"
 			      "backend_dir = /opt/backends\n"
@@ -126,6 +128,7 @@ static void full_file_is_understood(void **state)
 	assert_int_equal(config.threads_max, 4);
 	assert_int_equal(config.window, 8);
 	assert_int_equal(config.idle_exit_s, 0);
+	assert_false(config.preload);
 	assert_int_equal(config.worker_memory, 96ULL << 20);
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	assert_string_equal(config.backend_dir, "/opt/backends");
@@ -248,7 +251,7 @@ static const struct {
 	  ":3: [backends] is no section; there are [infinid], [cdi], [tariff], [backend NAME], [device NAME], [pool NAME] and [remote NAME]\n" },
 	{ "an unknown key", "[infinid]\ncolour = red\n",
 	  ":2: [infinid] has no key \"colour\"; it knows: user threads_max segment_us window "
-	  "idle_exit_s worker_memory log_level backend_dir run_dir ledger ledger_interval_s "
+	  "idle_exit_s preload worker_memory log_level backend_dir run_dir ledger ledger_interval_s "
 	  "metrics_socket metrics_port\n" },
 	{ "an unknown key of a backend", "[backend null]\nspeed = 1\n",
 	  ":2: [backend null] has no key \"speed\"; it knows: enabled devices\n" },

@@ -97,6 +97,11 @@ static void leave(int signal)
 	_exit(signal == SIGUSR1 ? 0 : 9);
 }
 
+int infini_worker_open(struct infini_worker *worker)
+{
+	return strcmp(worker->device, "null0") ? -ENODEV : 0;
+}
+
 _Noreturn void infini_worker_main(const struct infini_worker *worker)
 {
 	if (strcmp(worker->device, "null0") || strcmp(worker->backend, "null") ||
@@ -220,6 +225,43 @@ static void wanted_worker_starts_once(void **state)
 	run_worker_to_its_end();
 	/* It was told: no crash. */
 	assert_int_equal(crew.members->crashes, 0);
+}
+
+/* All there is to a worker is as without one. */
+static void worker_is_forked_from_a_zygote(void **state)
+{
+	int64_t deadline = now_ns() + 10000 * MS;
+	pid_t zygote;
+
+	(void)state;
+	behaviour = WAIT_FOR_SIGNAL;
+	roster.devices[0].forks = true;
+	infini_zygotes_tend(&crew.zygotes, &roster, &config);
+	zygote = crew.zygotes.all[0].pid;
+	assert_true(zygote > 0);
+	while (!crew.zygotes.all[0].ready && now_ns() < deadline) {
+		infini_crew_want(&crew, 5, 7, "a");
+		start();
+		infini_crew_signal(&crew, SIGKILL);
+		run_worker_to_its_end();
+	}
+	assert_true(crew.zygotes.all[0].ready);
+	infini_crew_want(&crew, 5, 7, "a");
+	infini_crew_want(&crew, 6, 7, "b");
+	start();
+	assert_int_equal(crew.nr_running, 2);
+	/* They were not there, or would not end, if the one who forked them had to reap them. */
+	infini_zygotes_end(&crew.zygotes);
+	infini_crew_signal(&crew, SIGUSR1);
+	for (struct infini_crew_member *member = crew.members; member; member = member->next) {
+		pid_t pid = member->pid;
+		int status;
+
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(infini_crew_reap(&crew, pid, status));
+		assert_int_equal(member->crashes, 0);
+	}
+	assert_int_equal(crew.nr_running, 0);
 }
 
 static const struct {
@@ -991,6 +1033,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ROW(wanted_worker_starts_once),
 		ROW(compiling_worker_is_first_of_its_namespace),
+		ROW(worker_is_forked_from_a_zygote),
 		cmocka_unit_test(crashes_make_the_next_start_wait),
 		ROW(pauses_double_up_to_ten_seconds),
 		ROW(worker_of_a_deleted_vdev_did_not_crash),

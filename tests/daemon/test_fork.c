@@ -104,6 +104,7 @@ static void fork_or_skip(int namespaces, pid_t self)
 	if (fd < 0)
 		skip();
 	fflush(NULL);
+	assert_int_equal(infini_fork_adopt(), 0);
 	pid = infini_fork_into(fd, namespaces);
 	if (!pid)
 		_exit(child(self));
@@ -128,6 +129,22 @@ static void first_of_a_namespace_too(void **state)
 	fork_or_skip(CLONE_NEWPID, 1);
 }
 
+static void without_a_group_it_is_in_its_parents(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	fflush(NULL);
+	assert_int_equal(infini_fork_adopt(), 0);
+	pid = infini_fork_into(-1, 0);
+	if (!pid)
+		_exit(is_inside() ? 1 : 0);
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void no_group_is_no_child(void **state)
 {
 	int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -142,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(child_is_born_in_the_group),
 		cmocka_unit_test(first_of_a_namespace_too),
+		cmocka_unit_test(without_a_group_it_is_in_its_parents),
 		cmocka_unit_test(no_group_is_no_child),
 	};
 

@@ -41,7 +41,7 @@ static const struct {
 	{ "needy", -ENOENT, "backend needy: needs libvendor-absent.so.1, which is not installed" },
 	{ "empty", -ENOEXEC, "backend empty: %s/infinid-empty.so exports no infini_backend_ops: it "
 	  "is no backend" },
-	{ "old", -EPROTO, "backend old: %s/infinid-old.so speaks backend ABI 4711, infinid 6; "
+	{ "old", -EPROTO, "backend old: %s/infinid-old.so speaks backend ABI 4711, infinid 7; "
 	  "install both from one build" },
 	{ "partial", -ENOEXEC, "backend partial: %s/infinid-partial.so is not the backend "
 	  "\"partial\" or lacks functions" },

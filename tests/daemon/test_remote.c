@@ -42,6 +42,12 @@ int infini_end_reason(int fd, const char *reason)
 	return 0;
 }
 
+int infini_worker_open(struct infini_worker *worker)
+{
+	(void)worker;
+	return -ENODEV;
+}
+
 _Noreturn void infini_worker_main(const struct infini_worker *worker)
 {
 	(void)worker;
