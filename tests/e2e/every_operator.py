@@ -16,7 +16,7 @@ SECONDS = 1800
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 VERDICT = re.compile(r"^\s*([A-Z0-9_]+\(.*\)): (.*)$")
 
-BATCH_BYTES = 60000
+BATCH_BYTES = 12000
 
 # The one case of an operator computes about so much: numbers in its description, multiplied.
 MODERATE = 20000
@@ -59,7 +59,7 @@ def spread(cases, number):
 
 
 def batches(cases):
-    """Lists of cases which fit a command's line, where a word has at most 128 KiB."""
+    """Lists of cases, each for one run of the test: what ends it costs no more than these."""
     batch, length = [], 0
     for case in cases:
         if length + len(case) > BATCH_BYTES:
@@ -79,7 +79,7 @@ def verdicts(backend, cases, environment, log):
         def ask(some):
             _, out, err = guest.run(command("test", backend, "-o", ",".join(some)), environment, SECONDS)
             text = COLOURS.sub("", out.decode(errors="replace"))
-            file.write(text + err)
+            print(text + err, file=file, flush=True)
             found.update((match[1], match[2].strip()) for match in map(VERDICT.match, text.splitlines()) if match)
 
         for batch in batches(cases):
