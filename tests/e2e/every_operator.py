@@ -71,18 +71,31 @@ def batches(cases):
         yield batch
 
 
-def verdicts(backend, cases, environment, log):
+def read(text):
+    """What ggml's test says of each case."""
+    return {match[1]: match[2].strip() for match in map(VERDICT.match, COLOURS.sub("", text).splitlines()) if match}
+
+
+def passed(log):
+    """What an earlier run says to have passed."""
+    if not os.path.exists(log):
+        return {}
+    with open(log, encoding="utf-8") as file:
+        return {case: verdict for case, verdict in read(file.read()).items() if verdict == "OK"}
+
+
+def verdicts(backend, cases, environment, log, resume=False):
     """What came of each: OK, FAIL and why, not supported. One that ends the test takes along those behind it, which
-    are asked again alone."""
-    found = {}
-    with open(log, "w", encoding="utf-8") as file:
+    are asked again alone. To resume is to leave out those that the log has passing."""
+    found = passed(log) if resume else {}
+    with open(log, "a" if resume else "w", encoding="utf-8") as file:
         def ask(some):
             _, out, err = guest.run(command("test", backend, "-o", ",".join(some)), environment, SECONDS)
-            text = COLOURS.sub("", out.decode(errors="replace"))
+            text = out.decode(errors="replace")
             print(text + err, file=file, flush=True)
-            found.update((match[1], match[2].strip()) for match in map(VERDICT.match, text.splitlines()) if match)
+            found.update(read(text))
 
-        for batch in batches(cases):
+        for batch in batches([case for case in cases if case not in found]):
             ask(batch)
             for case in batch:
                 if case not in found:

@@ -5,7 +5,7 @@ on the vdev and not on the same device without Infini is a fault of ours. Each o
 
 Runs by hand under User-mode Linux, for hours: the largest cases touch a gigabyte, and on lavapipe each shader is
 compiled first. With --each N no more than so many cases of each operator, spread over its smaller ones. OPERATOR
-may be a case, as ggml writes it.
+may be a case, as ggml writes it. --resume goes on where an earlier run was stopped.
 """
 import argparse
 import os
@@ -31,8 +31,8 @@ GENERAL = "idle_exit_s = 3600\nthreads_max = 1\n"
 class Sweep:
     """One device and its vdev; counts what was tried."""
 
-    def __init__(self, out, device, each):
-        self.out, self.device, self.each = os.path.join(out, device), device, each
+    def __init__(self, out, device, each, resume):
+        self.out, self.device, self.each, self.resume = os.path.join(out, device), device, each, resume
         self.plain, config = DEVICES[device]
         os.makedirs(self.out, exist_ok=True)
         self.daemon = infini.Daemon(self.out, [device], config, GENERAL)
@@ -40,7 +40,8 @@ class Sweep:
         self.claimed, self.passed = {}, 0
 
     def start(self):
-        infini.load_module()
+        # The largest cases take longer than a job may that does not say how long it takes.
+        infini.load_module("default_timeout_ms=600000")
         if self.device == "far":
             infini.rpc_server(ENDPOINT, os.path.join(self.out, "server.log"))
         self.daemon.start()
@@ -55,7 +56,8 @@ class Sweep:
         claimed = self.claimed.get(name, [])
         want = only or every_operator.spread(claimed, self.each)
         check(want and set(want) <= set(claimed), f"the vdev does not claim {name}, or not all these cases of it")
-        found = every_operator.verdicts("INFINI0", want, self.tenant, os.path.join(self.out, f"{name}.log"))
+        found = every_operator.verdicts("INFINI0", want, self.tenant, os.path.join(self.out, f"{name}.log"),
+                                        self.resume)
         bad, ours = every_operator.failures(want, found, self.plain, self.environment,
                                             os.path.join(self.out, f"{name}-plain.log"))
         self.passed += len(want) - len(bad)
@@ -79,12 +81,13 @@ def main():
     parser.add_argument("out")
     parser.add_argument("device", choices=sorted(DEVICES))
     parser.add_argument("--each", type=int, default=0)
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("operator", nargs="*")
     args = parser.parse_args()
     if args.each < 0:
         parser.error(f"--each {args.each}: 0, for all, or more")
     tap = Tap()
-    sweep = Sweep(args.out, args.device, args.each)
+    sweep = Sweep(args.out, args.device, args.each, args.resume)
     sweep.start()
     wanted = {name: [] for name, cases in sweep.claimed.items() if cases and not args.operator}
     for word in args.operator:
