@@ -345,7 +345,7 @@ static int fork_from_zygote(struct infini_crew *crew, struct infini_crew_member 
 	if (pipe2(gate, O_CLOEXEC) != 0)
 		return -errno;
 	birth.gate_fd = gate[0];
-	pid = infini_zygotes_fork(&crew->zygotes, member->device_id, &birth);
+	pid = infini_zygotes_fork(&crew->zygotes, member->device_id, worker->device, &birth);
 	if (pid)
 		ret = let_go_on(member, pid, gate[1]);
 	close(gate[0]);

@@ -219,7 +219,8 @@ void infini_discovery_reap(struct supervisor *s, pid_t pid, int status)
 		if (s->probes[i].pid == pid)
 			probe = &s->probes[i];
 	}
-	if (WIFSIGNALED(status))
+	/* Who was killed and is not known was between infinid and a worker that was to be. */
+	if (WIFSIGNALED(status) && (probe || WTERMSIG(status) != SIGKILL))
 		infini_err("backend %s: its probe was killed by SIG%s%s",
 			   probe ? probe->backend : "unknown", sigabbrev_np(WTERMSIG(status)),
 			   WTERMSIG(status) == SIGALRM ? ": it took too long" : "");

@@ -322,6 +322,12 @@ static int wait_and_handle(struct supervisor *s, int64_t due_ns)
 	return 0;
 }
 
+/* Not before the terminal is left, nor while probes take the time by which a CPU's speed is judged. */
+static bool may_tend_zygotes(const struct supervisor *s)
+{
+	return s->ready && !s->nr_probes;
+}
+
 static int64_t next_due(const struct supervisor *s)
 {
 	int64_t due = infini_crew_next_ns(&s->crew);
@@ -336,7 +342,7 @@ static int64_t next_due(const struct supervisor *s)
 		due = s->spec_ns;
 	if (hardware < due)
 		due = hardware;
-	if (infini_zygotes_next_ns(&s->crew.zygotes) < due)
+	if (may_tend_zygotes(s) && infini_zygotes_next_ns(&s->crew.zygotes) < due)
 		due = infini_zygotes_next_ns(&s->crew.zygotes);
 	if (infini_remotes_next_ns(&s->remotes) < due)
 		due = infini_remotes_next_ns(&s->remotes);
@@ -371,7 +377,8 @@ static int serve(struct supervisor *s)
 			infini_metering_run_pages(s);
 		/* Jobs wait for a worker, and nobody for the rest. */
 		infini_crew_start_due(&s->crew, &s->roster, s->config);
-		infini_zygotes_tend(&s->crew.zygotes, &s->roster, s->config);
+		if (may_tend_zygotes(s))
+			infini_zygotes_tend(&s->crew.zygotes, &s->roster, s->config);
 		if (s->spec_wanted && s->spec_ns <= infini_clock_ns())
 			write_spec(s);
 		if (s->crew.nr_running != running) {

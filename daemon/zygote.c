@@ -10,19 +10,24 @@
 #include "child.h"
 #include "clock.h"
 #include "fork.h"
+#include "loaded.h"
 #include "log.h"
+#include "probe.h"
 #include "worker.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Whoever replaces one file may be about to replace others. */
+#define REPLACED_NS		(10 * INFINI_NS_PER_S)
 #define BACKOFF_FIRST_NS	INFINI_NS_PER_S
 #define BACKOFF_MAX_NS		(600 * INFINI_NS_PER_S)
 /* A zygote does nothing but answer. */
@@ -32,6 +37,10 @@ enum { FILE_EXECUTOR, FILE_GATE, FILE_CGROUP, FILES_MAX };
 
 /* As the only word before the first birth; no process has it for its number. */
 #define READY	0
+
+/* And these two for theirs: no worker, for the want of a process; and none from this zygote any more. */
+#define CANNOT	(-1)
+#define STALE	(-2)
 
 /* Its exit code when there is no use in another one. */
 #define UNFIT	3
@@ -72,28 +81,45 @@ static bool is_one_thread(void)
 	return !stat("/proc/self/task", &tasks) && tasks.st_nlink == 3;
 }
 
-static _Noreturn void be_zygote(struct infini_worker *worker, int fd)
+/* No longer than a probe may take. */
+static void open_device(struct infini_worker *worker, struct infini_loaded *loaded)
 {
-	int files[FILES_MAX], word = READY;
-	char title[64], name[INFINI_NAME_MAX];
-	unsigned int nr;
+	size_t before = infini_loaded_count();
 
-	infini_child_signals();
-	snprintf(title, sizeof(title), "infinid: device %s", worker->device);
-	infini_child_settle(title, fd);
-	infini_log_prefix(title + strlen("infinid: "));
+	alarm(INFINI_PROBE_TIMEOUT_S);
 	if (infini_worker_open(worker))
 		_exit(1);
+	alarm(0);
 	if (!is_one_thread()) {
 		infini_info("opening it starts threads, so that workers cannot be forked from who has");
 		_exit(UNFIT);
 	}
+	if (infini_loaded_remember(loaded, before))
+		_exit(1);
+}
+
+static _Noreturn void be_zygote(struct infini_worker *worker, int fd, pid_t supervisor)
+{
+	int files[FILES_MAX], word = READY;
+	char title[64], name[INFINI_NAME_MAX];
+	struct infini_loaded loaded = { 0 };
+	unsigned int nr;
+
+	infini_child_signals();
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != supervisor)
+		_exit(1);
+	snprintf(title, sizeof(title), "infinid: device %s", worker->device);
+	infini_child_settle(title, fd);
+	infini_log_prefix(title + strlen("infinid: "));
+	open_device(worker, &loaded);
 	while (send(fd, &word, sizeof(word), 0) == (ssize_t)sizeof(word)) {
 		nr = receive(fd, name, files);
 		if (nr <= FILE_GATE)
 			break;
-		word = infini_fork_into(nr > FILE_CGROUP ? files[FILE_CGROUP] : -1, 0);
+		word = infini_loaded_is_current(&loaded) ?
+		       infini_fork_into(nr > FILE_CGROUP ? files[FILE_CGROUP] : -1, 0) : STALE;
 		if (!word) {
+			close(fd);
 			worker->vdev_name = name;
 			worker->executor_fd = files[FILE_EXECUTOR];
 			infini_child_pass(files[FILE_GATE]);
@@ -108,35 +134,13 @@ static _Noreturn void be_zygote(struct infini_worker *worker, int fd)
 
 /* ---- in the supervisor -------------------------------------------------------------- */
 
-static struct infini_zygote *find(struct infini_zygotes *zygotes, uint32_t device_id)
+static struct infini_zygote *find(struct infini_zygotes *zygotes, uint32_t device_id, const char *device)
 {
 	for (uint32_t i = 0; i < zygotes->nr; i++) {
-		if (zygotes->all[i].device_id == device_id)
+		if (zygotes->all[i].device_id == device_id && !strcmp(zygotes->all[i].device, device))
 			return &zygotes->all[i];
 	}
 	return NULL;
-}
-
-static struct infini_zygote_file look_at(const char *path)
-{
-	struct infini_zygote_file file = { .path = "" };
-	struct stat now = { 0 };
-
-	snprintf(file.path, sizeof(file.path), "%s", path);
-	if (path[0] && !stat(path, &now)) {
-		file.device = now.st_dev;
-		file.inode = now.st_ino;
-		file.changed = now.st_ctim;
-	}
-	return file;
-}
-
-static bool is_as_it_was(const struct infini_zygote_file *file)
-{
-	struct infini_zygote_file now = look_at(file->path);
-
-	return now.device == file->device && now.inode == file->inode &&
-	       now.changed.tv_sec == file->changed.tv_sec && now.changed.tv_nsec == file->changed.tv_nsec;
 }
 
 static int start(struct infini_zygote *zygote, const struct infini_roster_device *device,
@@ -152,15 +156,12 @@ static int start(struct infini_zygote *zygote, const struct infini_roster_device
 		.device_class = device->device_class,
 		.needs = device->needs,
 	};
-	char path[PATH_MAX];
+	pid_t pid, self = getpid();
 	int ends[2], ret;
-	pid_t pid;
 
-	/* Before it reads them. */
-	snprintf(path, sizeof(path), "%.*s/infinid-%s.so", PATH_MAX - 2 * INFINI_NAME_MAX, config->backend_dir,
-		 device->backend);
-	zygote->backend = look_at(path);
-	zygote->library = look_at(device->library);
+	/* A backend that does not find it where it was loads all libraries there are. */
+	if (device->library[0] && access(device->library, R_OK))
+		return -errno;
 	ret = infini_fork_adopt();
 	if (ret || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return ret ? ret : -errno;
@@ -168,7 +169,7 @@ static int start(struct infini_zygote *zygote, const struct infini_roster_device
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	pid = fork();
 	if (!pid)
-		be_zygote(&worker, ends[1]);
+		be_zygote(&worker, ends[1], self);
 	ret = pid < 0 ? -errno : 0;
 	close(ends[1]);
 	if (ret) {
@@ -209,8 +210,11 @@ static bool may_have_one(const struct infini_roster_device *device, const struct
 static void forget_others(struct infini_zygotes *zygotes, const struct infini_roster *roster,
 			  const struct infini_config *config)
 {
+	const struct infini_roster_device *device;
+
 	for (uint32_t i = zygotes->nr; i--;) {
-		if (may_have_one(infini_roster_find(roster, zygotes->all[i].device_id), config))
+		device = infini_roster_find(roster, zygotes->all[i].device_id);
+		if (may_have_one(device, config) && !strcmp(device->name, zygotes->all[i].device))
 			continue;
 		end(&zygotes->all[i]);
 		zygotes->all[i] = zygotes->all[--zygotes->nr];
@@ -228,7 +232,7 @@ void infini_zygotes_tend(struct infini_zygotes *zygotes, const struct infini_ros
 	for (; device < roster->devices + roster->nr_devices; device++) {
 		if (!may_have_one(device, config))
 			continue;
-		zygote = find(zygotes, device->id);
+		zygote = find(zygotes, device->id, device->name);
 		if (!zygote) {
 			zygote = &zygotes->all[zygotes->nr++];
 			*zygote = (struct infini_zygote){ .device_id = device->id };
@@ -287,9 +291,9 @@ static bool hear(const struct infini_zygote *zygote, int *word, int flags)
 }
 
 pid_t infini_zygotes_fork(struct infini_zygotes *zygotes, uint32_t device_id,
-			  const struct infini_zygote_birth *birth)
+			  const char *device, const struct infini_zygote_birth *birth)
 {
-	struct infini_zygote *zygote = find(zygotes, device_id);
+	struct infini_zygote *zygote = find(zygotes, device_id, device);
 	int word;
 
 	if (!zygote || !zygote->pid)
@@ -298,14 +302,21 @@ pid_t infini_zygotes_fork(struct infini_zygotes *zygotes, uint32_t device_id,
 		zygote->ready = hear(zygote, &word, MSG_DONTWAIT);
 	if (!zygote->ready)
 		return 0;
-	if (!is_as_it_was(&zygote->backend) || !is_as_it_was(&zygote->library)) {
-		infini_info("device %s: what workers load has been replaced: they start with the new files",
+	if (!send_birth(zygote->fd, birth) || !hear(zygote, &word, 0))
+		word = 0;
+	if (word > 0) {
+		zygote->failures = 0;
+		return word;
+	}
+	if (word == CANNOT)
+		return 0;
+	if (word == STALE) {
+		infini_info("device %s: what its workers load has been replaced: they start with the new files",
 			    zygote->device);
 		end(zygote);
+		zygote->not_before_ns = infini_clock_ns() + REPLACED_NS;
 		return 0;
 	}
-	if (send_birth(zygote->fd, birth) && hear(zygote, &word, 0))
-		return word > 0 ? word : 0;
 	/* What it may have forked ends at its gate. */
 	infini_warn("device %s: process %ld, which its workers are forked from, does not answer: another one "
 		    "takes its place", zygote->device, (long)zygote->pid);

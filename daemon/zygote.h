@@ -3,33 +3,23 @@
  * Processes that have a device's backend open and do nothing but fork workers, which so start where loading
  * libraries and looking at the device is behind them. There is one for each device whose backend may be forked.
  * They know nothing of vdevs but the names, and a worker knows nothing of another's: what they share is what
- * was there before any of them, as it is without a zygote. The word is that of Android and Chromium.
+ * was there before any of them, which beside infinid's memory is the libraries' data. The word is that of Android
+ * and Chromium.
  */
 #ifndef INFINI_DAEMON_ZYGOTE_H
 #define INFINI_DAEMON_ZYGOTE_H
 
 #include "roster.h"
 
-#include <limits.h>
 #include <sys/types.h>
-#include <time.h>
-
-/* A file as it was opened: another one in its place differs. */
-struct infini_zygote_file {
-	char path[PATH_MAX];		/* "": none */
-	dev_t device;
-	ino_t inode;
-	struct timespec changed;
-};
 
 struct infini_zygote {
 	uint32_t device_id;
 	char device[INFINI_NAME_MAX];
-	struct infini_zygote_file backend, library;
 	pid_t pid;			/* 0: none runs */
 	int fd;				/* to ask it by */
 	bool ready;			/* it has said that its backend is open */
-	unsigned int failures;		/* in a row */
+	unsigned int failures;		/* since a worker was made */
 	int64_t not_before_ns;		/* of the next start, of CLOCK_MONOTONIC */
 };
 
@@ -57,7 +47,7 @@ int64_t infini_zygotes_next_ns(const struct infini_zygotes *zygotes);
  * A worker of the device, as this process's child. Its pid; 0 when there is no zygote that is ready, or it
  * cannot, or the files that it has loaded have been replaced: then the worker is to be made without.
  */
-pid_t infini_zygotes_fork(struct infini_zygotes *zygotes, uint32_t device_id,
+pid_t infini_zygotes_fork(struct infini_zygotes *zygotes, uint32_t device_id, const char *device,
 			  const struct infini_zygote_birth *birth);
 
 /* A child has ended. False when it was no zygote. */

@@ -194,7 +194,6 @@ static void describe(ggml_backend_dev_t device, struct infini_backend_device *ou
 	out->device_class = is_cpu ? INFINI_CLASS_CPU : INFINI_CLASS_GPU;
 	out->level = INFINI_LEVEL_SEGMENT;
 	out->slots = 1;
-	out->forks = is_cpu;
 	ggml_backend_dev_memory(device, &available, &total);
 	out->memory_bytes = total;
 	out->nr_kinds = describe_kinds(device, kinds);
@@ -224,6 +223,8 @@ int infini_ggml_device_probe(infini_backend_found_fn found, void *arg, infini_ba
 		}
 		describe(device, &out);
 		library_of(ggml_backend_dev_backend_reg(device), out.library, sizeof(out.library));
+		/* Where it is not known, all libraries are loaded, and theirs are other ways. */
+		out.forks = out.device_class == INFINI_CLASS_CPU && out.library[0];
 		ret = found(&out, arg);
 		if (ret)
 			return ret;
@@ -257,7 +258,6 @@ int infini_ggml_device_probe_remote(const struct infini_backend_remote *remote,
 		snprintf(out.description, sizeof(out.description), "remote at %s", remote->endpoint);
 		snprintf(out.remote, sizeof(out.remote), "%s", remote->name);
 		out.device_class = remote->device_class;
-		out.forks = false;
 		ret = found(&out, arg);
 	}
 	return ret;
@@ -271,6 +271,7 @@ static void pool_open(struct infini_backend *backend)
 	struct infini_ggml_threads *t = &backend->threads;
 	struct ggml_threadpool_params params;
 
+	t->pool_opened = true;
 	if (!t->use || !t->create || !t->destroy)
 		return;
 	/* poll = 0: sleep, never spin. */
@@ -279,6 +280,9 @@ static void pool_open(struct infini_backend *backend)
 	t->pool = t->create(&params);
 	if (t->pool)
 		t->use(backend->stream, t->pool);
+	else
+		infini_ggml_log(backend->log, LOG_WARNING, "no pool of %u threads: each segment starts its own",
+				t->most);
 }
 
 void infini_ggml_threads_set(struct infini_backend *backend, uint32_t threads)
@@ -287,7 +291,7 @@ void infini_ggml_threads_set(struct infini_backend *backend, uint32_t threads)
 
 	if (!t->set)
 		return;
-	if (!t->pool)
+	if (!t->pool_opened)
 		pool_open(backend);
 	if (!threads || threads > t->most)
 		threads = t->most;

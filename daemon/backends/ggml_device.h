@@ -28,6 +28,7 @@ struct infini_ggml_threads {
 	struct ggml_threadpool *(*create)(struct ggml_threadpool_params *params);
 	void (*destroy)(struct ggml_threadpool *pool);
 	struct ggml_threadpool *pool;
+	bool pool_opened;		/* or tried to */
 	uint32_t most;
 	uint32_t current;
 };

@@ -11,8 +11,10 @@
 #include "worker.h"
 #include "zygote.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -38,7 +40,8 @@ static struct {
 	unsigned int served;		/* workers that ran */
 } *seen;
 
-static enum { OPENS, FAILS, NEVER_OPENS, STARTS_A_THREAD } behaviour;
+static enum { OPENS, FAILS, NEVER_OPENS, STARTS_A_THREAD, LOADS_WHAT_IS_REPLACED } behaviour;
+static char library[PATH_MAX];		/* what is loaded, or "" */
 
 const struct infini_roster_device *infini_roster_find(const struct infini_roster *of, uint32_t id)
 {
@@ -50,6 +53,14 @@ static void *wait_for_ever(void *arg)
 	for (;;)
 		pause();
 	return arg;
+}
+
+static void copy(const char *from, const char *to)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "cp %s %s.new && mv %s.new %s", from, to, to, to);
+	assert_int_equal(system(command), 0);
 }
 
 int infini_worker_open(struct infini_worker *worker)
@@ -64,6 +75,10 @@ int infini_worker_open(struct infini_worker *worker)
 		wait_for_ever(NULL);
 	if (behaviour == STARTS_A_THREAD)
 		pthread_create(&thread, NULL, wait_for_ever, NULL);
+	if (library[0] && !dlopen(library, RTLD_NOW))
+		return -ENOENT;
+	if (behaviour == LOADS_WHAT_IS_REPLACED)
+		copy(library, library);
 	worker->opened = (struct infini_backend *)seen;
 	return 0;
 }
@@ -94,6 +109,7 @@ static int setup(void **state)
 		.devices = { { .id = DEVICE, .name = "cpu0", .backend = "ggml", .forks = true } },
 	};
 	behaviour = OPENS;
+	library[0] = '\0';
 	return seen == MAP_FAILED;
 }
 
@@ -126,7 +142,7 @@ static struct newborn give_birth(const char *name)
 	birth.executor_fd = executor[1];
 	birth.gate_fd = gate[0];
 	newborn = (struct newborn){
-		.pid = infini_zygotes_fork(&zygotes, DEVICE, &birth), .told = executor[0], .gate = gate[1],
+		.pid = infini_zygotes_fork(&zygotes, DEVICE, "cpu0", &birth), .told = executor[0], .gate = gate[1],
 	};
 	close(executor[1]);
 	close(gate[0]);
@@ -323,49 +339,81 @@ static void one_that_does_not_answer_is_replaced(void **state)
 	assert_int_equal(let_run(&newborn, text), 0);
 }
 
-static void touch(const char *path, const char *text)
-{
-	char fresh[64];
-	FILE *file;
-
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	file = fopen(fresh, "we");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-	assert_int_equal(rename(fresh, path), 0);
-}
-
-/* As a package manager does it. */
+/* As a package manager does it; of all that a backend has loaded, not only of what the supervisor knows. */
 static void workers_start_with_the_files_that_are_there_now(void **state)
 {
-	char dir[] = "/tmp/infini-zygote-XXXXXX", files[2][48], text[INFINI_NAME_MAX];
+	const char *folder = getenv("INFINI_TEST_BACKENDS");
+	char dir[] = "/tmp/infini-zygote-XXXXXX", from[PATH_MAX], text[INFINI_NAME_MAX];
 	struct newborn newborn;
-	unsigned int i;
 
 	(void)state;
+	assert_non_null(folder);
 	assert_non_null(mkdtemp(dir));
-	snprintf(files[0], sizeof(files[0]), "%s/infinid-ggml.so", dir);
-	snprintf(files[1], sizeof(files[1]), "%s/libggml-cpu.so", dir);
-	touch(files[0], "backend");
-	touch(files[1], "library");
-	snprintf(config.backend_dir, sizeof(config.backend_dir), "%s", dir);
-	snprintf(roster.devices[0].library, sizeof(roster.devices[0].library), "%s", files[1]);
-	for (i = 0; i < 2; i++) {
-		tend();
-		newborn = wait_for_birth("a");
-		assert_int_equal(let_run(&newborn, text), 0);
-		touch(files[i], "newer");
-		nobody_is_born();
-		assert_int_equal(zygotes.all[0].pid, 0);
-	}
+	snprintf(from, sizeof(from), "%.3000s/vendor.so", folder);
+	snprintf(library, sizeof(library), "%s/vendor.so", dir);
+	copy(from, library);
+	tend();
+	newborn = wait_for_birth("a");
+	assert_int_equal(let_run(&newborn, text), 0);
+	copy(from, library);
+	nobody_is_born();
+	/* Not at once: others may be about to be replaced. */
+	assert_int_equal(zygotes.all[0].pid, 0);
+	assert_true(infini_zygotes_next_ns(&zygotes) > infini_clock_ns() + INFINI_NS_PER_S);
+	zygotes.all[0].not_before_ns = 0;
 	tend();
 	newborn = wait_for_birth("b");
 	assert_int_equal(let_run(&newborn, text), 0);
-	assert_int_equal(seen->opened, 3);
-	unlink(files[0]);
-	unlink(files[1]);
+	assert_int_equal(seen->opened, 2);
+	unlink(library);
 	rmdir(dir);
+	nobody_is_born();
+}
+
+/* Between the load and the look at what was loaded. */
+static void files_replaced_too_soon_are_noticed(void **state)
+{
+	const char *folder = getenv("INFINI_TEST_BACKENDS");
+	char dir[] = "/tmp/infini-zygote-XXXXXX", from[PATH_MAX];
+
+	(void)state;
+	assert_non_null(folder);
+	assert_non_null(mkdtemp(dir));
+	snprintf(from, sizeof(from), "%.3000s/vendor.so", folder);
+	snprintf(library, sizeof(library), "%s/vendor.so", dir);
+	copy(from, library);
+	behaviour = LOADS_WHAT_IS_REPLACED;
+	tend();
+	reap_zygote();
+	unlink(library);
+	rmdir(dir);
+}
+
+static void library_that_has_moved_is_no_zygotes(void **state)
+{
+	(void)state;
+	snprintf(roster.devices[0].library, sizeof(roster.devices[0].library), "/nowhere/libggml-cpu.so");
+	tend();
+	assert_int_equal(zygotes.all[0].pid, 0);
+	assert_true(zygotes.all[0].failures == 1);
+}
+
+static void worker_that_is_made_ends_a_row_of_failures(void **state)
+{
+	struct newborn newborn;
+	char text[INFINI_NAME_MAX];
+
+	(void)state;
+	behaviour = FAILS;
+	tend();
+	reap_zygote();
+	assert_int_equal(zygotes.all[0].failures, 1);
+	zygotes.all[0].not_before_ns = 0;
+	behaviour = OPENS;
+	tend();
+	newborn = wait_for_birth("a");
+	assert_int_equal(let_run(&newborn, text), 0);
+	assert_int_equal(zygotes.all[0].failures, 0);
 }
 
 static void killed_one_is_replaced(void **state)
@@ -386,7 +434,7 @@ static const struct {
 	struct infini_roster_device device;
 	bool preload, has_zygote;
 } devices[] = {
-	{ "may be forked", { .id = DEVICE, .forks = true }, true, true },
+	{ "may be forked", { .id = DEVICE, .name = "cpu0", .forks = true }, true, true },
 	{ "may not", { .id = DEVICE }, true, false },
 	{ "not preloaded", { .id = DEVICE, .forks = true }, false, false },
 	{ "another machine's", { .id = DEVICE, .forks = true, .remote = "far" }, true, false },
@@ -432,6 +480,9 @@ int main(void)
 		ZYGOTE_TEST(one_that_does_not_answer_is_replaced),
 		ZYGOTE_TEST(killed_one_is_replaced),
 		ZYGOTE_TEST(workers_start_with_the_files_that_are_there_now),
+		ZYGOTE_TEST(files_replaced_too_soon_are_noticed),
+		ZYGOTE_TEST(library_that_has_moved_is_no_zygotes),
+		ZYGOTE_TEST(worker_that_is_made_ends_a_row_of_failures),
 		ZYGOTE_TEST(devices_have_one_where_they_may),
 	};
 

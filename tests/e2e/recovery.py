@@ -4,6 +4,7 @@
 TAP. Runs under User-mode Linux, where compute runs at the host's speed."""
 import os
 import random
+import signal
 import sys
 import time
 
@@ -43,6 +44,25 @@ def story(tokens=TOKENS):
 
 def stats(vdev):
     return infini.vdevs()[vdev]["stats"]
+
+
+def title(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+            return file.read().rstrip("\0")
+    except OSError:
+        return ""
+
+
+def zygotes():
+    """Processes that workers of cpu0 are forked from."""
+    return [int(pid) for pid in filter(str.isdigit, os.listdir("/proc")) if title(pid) == "infinid: device cpu0"]
+
+
+def libraries(pid):
+    """Where ggml's lie in its memory."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as lines:
+        return {(line.split()[0], line.split()[-1]) for line in lines if "r-xp" in line and "libggml" in line}
 
 
 class Tenant:
@@ -175,6 +195,23 @@ def case_supervisor_inherits(world):
     world.daemon.start()
     infini.wait_until("the idle worker retires", lambda: not infini.vdevs()["a"]["executor_pid"])
     infini.wait_until("no worker is kept", lambda: not world.daemon.kept("worker"))
+
+
+def case_zygote_dies(world):
+    """who forks a CPU's workers is killed: the next worker starts without, and another one takes its place"""
+    infini.wait_until("there is one", zygotes)
+    zygote, = zygotes()
+    os.kill(zygote, signal.SIGKILL)
+    guest.check(not guest.run(story(8), infini.tenant("a"))[0], "no text without one")
+    infini.wait_until("there is another one", lambda: zygotes() not in ([], [zygote]))
+    infini.wait_until("the idle worker retires", lambda: not infini.vdevs()["a"]["executor_pid"])
+    tenant = guest.start(guest.completion(*guest.ON_VDEV, *guest.ENDLESS), "a")
+    guest.generating("a")
+    # Libraries that it has mapped where the zygote has, which is nowhere twice.
+    worker, (zygote,) = infini.vdevs()["a"]["executor_pid"], zygotes()
+    guest.check(libraries(worker) == libraries(zygote), f"worker {worker} is no fork of {zygote}")
+    tenant.kill()
+    tenant.wait()
 
 
 def case_worker_dies_unsupervised(world):
