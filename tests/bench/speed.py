@@ -23,8 +23,8 @@ CASES = [
     ("decoding, 110 M", "110M", 0, 4, 6, 5, {PLAIN: ">= 0.97", RPC: None}),
     ("decoding, 110 M in Q4_0", "110M-q4_0", 0, 4, 8, 5, {PLAIN: ">= 0.97", RPC: None}),
     ("prompt of 128, 24 M", "24M", 128, 0, 5, 4, {PLAIN: ">= 0.98"}),
-    ("prompt of 128, 110 M", "110M", 128, 0, 2, 5, {PLAIN: ">= 0.98"}),
-    ("prompt of 128, 110 M in Q4_0", "110M-q4_0", 128, 0, 3, 5, {PLAIN: ">= 0.97", RPC: None}),
+    ("prompt of 128, 110 M", "110M", 128, 0, 6, 4, {PLAIN: ">= 0.98"}),
+    ("prompt of 128, 110 M in Q4_0", "110M-q4_0", 128, 0, 6, 4, {PLAIN: ">= 0.97", RPC: None}),
 ]
 
 
