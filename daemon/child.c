@@ -9,15 +9,19 @@
 #include <stddef.h>
 #include <unistd.h>
 
-void infini_child_signals(void)
+void infini_child_signals(void (*on_term)(int signal))
 {
+	struct sigaction action = { .sa_flags = 0 };
 	sigset_t none;
 
-	signal(SIGTERM, SIG_DFL);
+	sigemptyset(&action.sa_mask);
+	action.sa_handler = on_term;
+	sigaction(SIGTERM, &action, NULL);
 	/* A terminal's interrupt and hang-up. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
+	action.sa_handler = SIG_IGN;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+	sigaction(SIGPIPE, &action, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

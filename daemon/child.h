@@ -3,8 +3,8 @@
 #ifndef INFINI_DAEMON_CHILD_H
 #define INFINI_DAEMON_CHILD_H
 
-/* Signals as a program finds them when it starts, but for those that are the supervisor's to answer. */
-void infini_child_signals(void);
+/* @on_term or SIG_DFL for SIGTERM, none blocked, and those that are the supervisor's to answer ignored. */
+void infini_child_signals(void (*on_term)(int signal));
 
 /* Be called @title, and have the log and @keep open, and nothing that the supervisor had. */
 void infini_child_settle(const char *title, int keep);

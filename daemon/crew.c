@@ -398,19 +398,11 @@ static int start_worker(struct infini_crew *crew, struct infini_crew_member *mem
 			const struct infini_config *config,
 			const struct infini_backend_remote *remote)
 {
-	struct infini_worker worker = {
-		.config = config,
-		.vdev_name = member->vdev_name,
-		.backend = device->backend,
-		.device = device->name,
-		.pci = device->pci,
-		.library = device->library,
-		.device_class = device->device_class,
-		.needs = device->needs,
-		.remote = remote,
-	};
+	struct infini_worker worker = infini_worker_on(device, config);
 	int ret;
 
+	worker.vdev_name = member->vdev_name;
+	worker.remote = remote;
 	worker.executor_fd = infini_executor_create(device->fd, member->vdev_id);
 	if (worker.executor_fd < 0)
 		return worker.executor_fd;

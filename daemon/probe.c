@@ -163,7 +163,7 @@ static void settle_in(const char *whom, unsigned int seconds, int fd)
 {
 	char title[64];
 
-	infini_child_signals();
+	infini_child_signals(SIG_DFL);
 	alarm(seconds);
 	snprintf(title, sizeof(title), "infinid: probe %s", whom);
 	infini_child_settle(title, fd);

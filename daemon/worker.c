@@ -67,21 +67,11 @@ static void on_stop_early(int signal)
 
 static void set_signals(void (*stop)(int), void (*retire)(int))
 {
-	struct sigaction action = { .sa_flags = 0 };
-	sigset_t none;
+	struct sigaction action = { .sa_handler = retire };
 
 	sigemptyset(&action.sa_mask);
-	action.sa_handler = stop;
-	sigaction(SIGTERM, &action, NULL);
-	action.sa_handler = retire;
 	sigaction(INFINI_WORKER_RETIRE_SIGNAL, &action, NULL);
-	/* A terminal's interrupt and hang-up are the supervisor's to answer. */
-	action.sa_handler = SIG_IGN;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
-	sigaction(SIGPIPE, &action, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	infini_child_signals(stop);
 }
 
 static int attach(const struct infini_worker *worker, struct infini_executor_attach *attached,

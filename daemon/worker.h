@@ -5,6 +5,7 @@
 
 #include "backend.h"
 #include "config.h"
+#include "roster.h"
 
 struct infini_worker {
 	int executor_fd;
@@ -33,6 +34,22 @@ enum infini_worker_exit {
 
 /* SIGTERM: give back what runs and stop. This one: stop if the vdev has no buffer. */
 #define INFINI_WORKER_RETIRE_SIGNAL	SIGUSR1
+
+/* One on @device; which vdev's, and by which server, is not said yet. It points into both. */
+static inline struct infini_worker infini_worker_on(const struct infini_roster_device *device,
+						    const struct infini_config *config)
+{
+	return (struct infini_worker){
+		.executor_fd = -1,
+		.config = config,
+		.backend = device->backend,
+		.device = device->name,
+		.pci = device->pci,
+		.library = device->library,
+		.device_class = device->device_class,
+		.needs = device->needs,
+	};
+}
 
 /* Load the backend and open the device for workers that are forked from this process. 0 or -errno, logged. */
 int infini_worker_open(struct infini_worker *worker);

@@ -105,7 +105,7 @@ static _Noreturn void be_zygote(struct infini_worker *worker, int fd, pid_t supe
 	struct infini_loaded loaded = { 0 };
 	unsigned int nr;
 
-	infini_child_signals();
+	infini_child_signals(SIG_DFL);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != supervisor)
 		_exit(1);
 	snprintf(title, sizeof(title), "infinid: device %s", worker->device);
@@ -147,15 +147,7 @@ static int start(struct infini_zygote *zygote, const struct infini_roster_device
 		 const struct infini_config *config)
 {
 	const struct timeval patience = { .tv_sec = ANSWER_S };
-	struct infini_worker worker = {
-		.config = config,
-		.backend = device->backend,
-		.device = device->name,
-		.pci = device->pci,
-		.library = device->library,
-		.device_class = device->device_class,
-		.needs = device->needs,
-	};
+	struct infini_worker worker = infini_worker_on(device, config);
 	pid_t pid, self = getpid();
 	int ends[2], ret;
 

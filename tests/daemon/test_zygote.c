@@ -339,19 +339,32 @@ static void one_that_does_not_answer_is_replaced(void **state)
 	assert_int_equal(let_run(&newborn, text), 0);
 }
 
+/* For the zygote to load, in a folder of its own; @from is where it comes from. */
+static void install_library(char *dir, char *from, size_t bytes)
+{
+	const char *folder = getenv("INFINI_TEST_BACKENDS");
+
+	assert_non_null(folder);
+	assert_non_null(mkdtemp(dir));
+	snprintf(from, bytes, "%.3000s/vendor.so", folder);
+	snprintf(library, sizeof(library), "%s/vendor.so", dir);
+	copy(from, library);
+}
+
+static void remove_library(const char *dir)
+{
+	unlink(library);
+	rmdir(dir);
+}
+
 /* As a package manager does it; of all that a backend has loaded, not only of what the supervisor knows. */
 static void workers_start_with_the_files_that_are_there_now(void **state)
 {
-	const char *folder = getenv("INFINI_TEST_BACKENDS");
 	char dir[] = "/tmp/infini-zygote-XXXXXX", from[PATH_MAX], text[INFINI_NAME_MAX];
 	struct newborn newborn;
 
 	(void)state;
-	assert_non_null(folder);
-	assert_non_null(mkdtemp(dir));
-	snprintf(from, sizeof(from), "%.3000s/vendor.so", folder);
-	snprintf(library, sizeof(library), "%s/vendor.so", dir);
-	copy(from, library);
+	install_library(dir, from, sizeof(from));
 	tend();
 	newborn = wait_for_birth("a");
 	assert_int_equal(let_run(&newborn, text), 0);
@@ -365,28 +378,21 @@ static void workers_start_with_the_files_that_are_there_now(void **state)
 	newborn = wait_for_birth("b");
 	assert_int_equal(let_run(&newborn, text), 0);
 	assert_int_equal(seen->opened, 2);
-	unlink(library);
-	rmdir(dir);
+	remove_library(dir);
 	nobody_is_born();
 }
 
 /* Between the load and the look at what was loaded. */
 static void files_replaced_too_soon_are_noticed(void **state)
 {
-	const char *folder = getenv("INFINI_TEST_BACKENDS");
 	char dir[] = "/tmp/infini-zygote-XXXXXX", from[PATH_MAX];
 
 	(void)state;
-	assert_non_null(folder);
-	assert_non_null(mkdtemp(dir));
-	snprintf(from, sizeof(from), "%.3000s/vendor.so", folder);
-	snprintf(library, sizeof(library), "%s/vendor.so", dir);
-	copy(from, library);
+	install_library(dir, from, sizeof(from));
 	behaviour = LOADS_WHAT_IS_REPLACED;
 	tend();
 	reap_zygote();
-	unlink(library);
-	rmdir(dir);
+	remove_library(dir);
 }
 
 static void library_that_has_moved_is_no_zygotes(void **state)
