@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,6 +38,7 @@ static int create_error;
 static unsigned int creates;
 static enum { EXIT_WITH, DIE_OF, WAIT_FOR_SIGNAL, BE_ALONE } behaviour;
 static int behaviour_value;
+static unsigned int *waiting;		/* workers that came to wait for a signal, in memory they share */
 static struct infini_device_register registered;
 static int register_error;
 static unsigned int names_taken;	/* how often a name is still another file's */
@@ -117,8 +119,16 @@ _Noreturn void infini_worker_main(const struct infini_worker *worker)
 	if (behaviour == BE_ALONE)
 		_exit(!(worker->needs & INFINI_BACKEND_NEEDS_COMPILER) ? 98 : getpid() == 1 ? 7 : 97);
 	signal(SIGUSR1, leave);
+	__atomic_add_fetch(waiting, 1, __ATOMIC_SEQ_CST);
 	for (;;)
 		pause();
+}
+
+static int share(void **state)
+{
+	(void)state;
+	waiting = mmap(NULL, sizeof(*waiting), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return waiting == MAP_FAILED;
 }
 
 static int setup(void **state)
@@ -227,6 +237,15 @@ static void wanted_worker_starts_once(void **state)
 	assert_int_equal(crew.members->crashes, 0);
 }
 
+static void wait_for_waiting(unsigned int workers)
+{
+	int64_t deadline = now_ns() + 10000 * MS;
+
+	while (__atomic_load_n(waiting, __ATOMIC_SEQ_CST) < workers && now_ns() < deadline)
+		usleep(1000);
+	assert_int_equal(*waiting, workers);
+}
+
 /* All there is to a worker is as without one. */
 static void worker_is_forked_from_a_zygote(void **state)
 {
@@ -246,12 +265,14 @@ static void worker_is_forked_from_a_zygote(void **state)
 		run_worker_to_its_end();
 	}
 	assert_true(crew.zygotes.all[0].ready);
+	*waiting = 0;
 	infini_crew_want(&crew, 5, 7, "a");
 	infini_crew_want(&crew, 6, 7, "b");
 	start();
 	assert_int_equal(crew.nr_running, 2);
 	/* They were not there, or would not end, if the one who forked them had to reap them. */
 	infini_zygotes_end(&crew.zygotes);
+	wait_for_waiting(2);
 	infini_crew_signal(&crew, SIGUSR1);
 	for (struct infini_crew_member *member = crew.members; member; member = member->next) {
 		pid_t pid = member->pid;
@@ -1068,5 +1089,5 @@ int main(void)
 		ROW(device_that_is_not_reported_again_goes_off_line),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, share, NULL);
 }
