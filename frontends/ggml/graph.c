@@ -172,7 +172,7 @@ static void infini_graph_expect(struct infini_graph *graph, const struct infini_
 }
 
 static int infini_graphs_upload(struct infini_link *link, const struct infini_build *build,
-				struct infini_graph **graph)
+				const uint64_t hash[2], struct infini_graph **graph)
 {
 	struct infini_graphs *graphs = link->graphs;
 	struct infini_graph *new = calloc(1, sizeof(*new));
@@ -191,22 +191,19 @@ static int infini_graphs_upload(struct infini_link *link, const struct infini_bu
 		free(new);
 		return err;
 	}
-	infini_hash(new->hash, build->data, build->bytes);
+	memcpy(new->hash, hash, sizeof(new->hash));
 	infini_graph_expect(new, build);
 	graphs->entries[graphs->nr++] = new;
 	*graph = new;
 	return 0;
 }
 
-static struct infini_graph *infini_graphs_equal(struct infini_graphs *graphs,
-						const struct infini_build *build)
+static struct infini_graph *infini_graphs_equal(struct infini_graphs *graphs, const uint64_t hash[2])
 {
-	uint64_t hash[2];
 	unsigned int i;
 
-	infini_hash(hash, build->data, build->bytes);
 	for (i = 0; i < graphs->nr; i++) {
-		if (!memcmp(graphs->entries[i]->hash, hash, sizeof(hash)))
+		if (!memcmp(graphs->entries[i]->hash, hash, sizeof(graphs->entries[i]->hash)))
 			return graphs->entries[i];
 	}
 	return NULL;
@@ -217,12 +214,14 @@ static int infini_graphs_build(struct infini_link *link, struct ggml_cgraph *cgr
 {
 	struct infini_build build = { .link = link };
 	int err = infini_build_run(&build, cgraph);
+	uint64_t hash[2];
 
 	if (!err) {
-		*graph = infini_graphs_equal(link->graphs, &build);
+		infini_hash(hash, build.data, build.bytes);
+		*graph = infini_graphs_equal(link->graphs, hash);
 		infini_trace_add(*graph ? INFINI_TRACE_GRAPH_EQUAL : INFINI_TRACE_GRAPH_NEW, 1);
 		if (!*graph)
-			err = infini_graphs_upload(link, &build, graph);
+			err = infini_graphs_upload(link, &build, hash, graph);
 	}
 	if (!err)
 		infini_graph_learn(*graph, &build, cgraph);

@@ -23,23 +23,38 @@
 #define INFINI_MAPPING_SAMPLES		8
 #define INFINI_MAPPING_SAMPLE_BYTES	4096	/* a pipe takes them at once */
 
-/* A line of /proc/self/maps. */
+/* What is read up to is @delimiter, and is skipped. */
+static bool infini_mapping_number(char **at, int base, char delimiter, unsigned long *number)
+{
+	char *from = *at;
+
+	*number = strtoul(from, at, base);
+	return *at != from && *(*at)++ == delimiter;
+}
+
+/* A line of /proc/self/maps. There are hundreds, and sscanf() is slow. */
 static bool infini_mapping_parse(char *line, struct infini_mapping *map)
 {
-	unsigned int major, minor;
-	unsigned long end;
-	char access[5];
-	int path = 0;
+	unsigned long end, major, minor;
+	const char *access;
 
-	if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &map->start, &end, access, &map->offset,
-		   &major, &minor, &map->inode, &path) != 7)
+	if (!infini_mapping_number(&line, 16, '-', &map->start) ||
+	    !infini_mapping_number(&line, 16, ' ', &end))
 		return false;
+	access = line;
+	line += strcspn(line, " ");
+	if (line - access != 4 || !infini_mapping_number(&line, 16, ' ', &map->offset) ||
+	    !infini_mapping_number(&line, 16, ':', &major) ||
+	    !infini_mapping_number(&line, 16, ' ', &minor) ||
+	    !infini_mapping_number(&line, 10, ' ', &map->inode))
+		return false;
+	line += strspn(line, " ");
 	line[strcspn(line, "\n")] = '\0';
 	map->bytes = end - map->start;
 	map->device = (uint64_t)major << 32 | minor;
 	map->is_writable = access[1] == 'w';
 	map->is_shared = access[3] == 's';
-	map->path = line + path;
+	map->path = line;
 	return true;
 }
 

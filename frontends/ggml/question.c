@@ -3,7 +3,8 @@
  * What the real device can do and how much room it needs: asked once, then remembered.
  *
  * A question is known by all that its answer may depend on: the op with its parameters, and type,
- * shape, strides and kind of memory of the tensor and of its sources.
+ * shape, strides and kind of memory of the tensor and of its sources. ggml asks thousands before its
+ * first token, of which a hundred differ, so what is sent is only written for those.
  */
 #include "frontend.h"
 
@@ -17,6 +18,10 @@ struct infini_question {
 	struct infini_ggml_ask ask;
 	struct infini_ggml_tensor tensors[1 + INFINI_GGML_SRC_MAX];
 };
+
+#define INFINI_KEY_TENSOR	(1 + 2 * GGML_MAX_DIMS)
+#define INFINI_KEY_PARAMS	(GGML_MAX_OP_PARAMS / sizeof(uint64_t))
+#define INFINI_KEY_MOST		(2 + INFINI_KEY_PARAMS + (1 + INFINI_GGML_SRC_MAX) * INFINI_KEY_TENSOR)
 
 void infini_question_header(struct infini_ggml_ask *ask, uint32_t question, uint32_t nr_tensors)
 {
@@ -58,8 +63,36 @@ void infini_question_tensor(struct infini_ggml_tensor *out, const struct ggml_te
 		out->src[i] = INFINI_GGML_NONE;
 }
 
+static uint64_t *infini_question_key_tensor(uint64_t *to, const struct ggml_tensor *tensor)
+{
+	*to++ = (uint64_t)infini_question_kind(tensor) << 32 | tensor->type;
+	memcpy(to, tensor->ne, sizeof(tensor->ne));
+	to += GGML_MAX_DIMS;
+	memcpy(to, tensor->nb, sizeof(tensor->nb));
+	return to + GGML_MAX_DIMS;
+}
+
+static void infini_question_key(uint64_t key[2], const struct infini_ggml_ask *what,
+				const struct ggml_tensor *op)
+{
+	uint64_t words[INFINI_KEY_MOST], *to = words + 2, sources = 0;
+	int i;
+
+	memcpy(to, op->op_params, sizeof(op->op_params));
+	to = infini_question_key_tensor(to + INFINI_KEY_PARAMS, op);
+	for (i = 0; i < INFINI_GGML_SRC_MAX; i++) {
+		if (!op->src[i])
+			continue;
+		sources |= 1ULL << i;
+		to = infini_question_key_tensor(to, op->src[i]);
+	}
+	words[0] = (uint64_t)what->question << 32 | what->kind;
+	words[1] = sources << 32 | op->op;
+	infini_hash(key, words, (size_t)(to - words) * sizeof(*to));
+}
+
 /* Returns its bytes. */
-static size_t infini_question_fill(struct infini_question *question, uint32_t what,
+static size_t infini_question_fill(struct infini_question *question, const struct infini_ggml_ask *what,
 				   const struct ggml_tensor *op)
 {
 	uint32_t i, nr = 1;
@@ -74,7 +107,8 @@ static size_t infini_question_fill(struct infini_question *question, uint32_t wh
 		question->tensors[0].src[i] = nr;
 		infini_question_tensor(&question->tensors[nr++], op->src[i]);
 	}
-	infini_question_header(&question->ask, what, nr);
+	infini_question_header(&question->ask, what->question, nr);
+	question->ask.kind = what->kind;
 	return sizeof(question->ask) + nr * sizeof(question->tensors[0]);
 }
 
@@ -131,10 +165,10 @@ static void infini_answers_keep(struct infini_answers *answers, const uint64_t k
 	answers->nr++;
 }
 
-static int infini_question_put_locked(struct infini_link *link,
-				      const struct infini_question *question, size_t bytes,
-				      uint64_t *value)
+static int infini_question_put_locked(struct infini_link *link, const struct infini_ggml_ask *what,
+				      const struct ggml_tensor *op, uint64_t *value)
 {
+	struct infini_question question;
 	struct infini_job *job;
 	int err = infini_link_start_locked(link);
 
@@ -143,8 +177,8 @@ static int infini_question_put_locked(struct infini_link *link,
 	job = infini_submit_job_locked(link);
 	job->op = INFINI_OP_ASK;
 	job->program_format = INFINI_FORMAT_GGML;
-	job->args = (uintptr_t)question;
-	job->args_bytes = bytes;
+	job->args = (uintptr_t)&question;
+	job->args_bytes = infini_question_fill(&question, what, op);
 	infini_trace_add(INFINI_TRACE_ASKED, 1);
 	err = infini_submit_last_locked(link, value);
 	/* A refusal is an answer; anything else would come back with each of 4,000 questions. */
@@ -153,21 +187,22 @@ static int infini_question_put_locked(struct infini_link *link,
 	return err;
 }
 
-static int infini_question_ask(struct infini_link *link, const struct infini_question *question,
-			       size_t bytes, uint64_t *value)
+/* @what: only question and kind are looked at. */
+static int infini_question_ask(struct infini_link *link, const struct infini_ggml_ask *what,
+			       const struct ggml_tensor *op, uint64_t *value)
 {
 	const struct infini_answer *known;
 	uint64_t key[2];
 	int err = 0;
 
-	infini_hash(key, question, bytes);
+	infini_question_key(key, what, op);
 	pthread_mutex_lock(&link->lock);
 	known = link->answers.capacity ? infini_answers_slot(&link->answers, key) : NULL;
 	if (known && (known->key[0] | known->key[1])) {
 		*value = known->value;
 		infini_trace_add(INFINI_TRACE_REMEMBERED, 1);
 	} else {
-		err = infini_question_put_locked(link, question, bytes, value);
+		err = infini_question_put_locked(link, what, op, value);
 		if (!err)
 			infini_answers_keep(&link->answers, key, *value);
 	}
@@ -177,11 +212,10 @@ static int infini_question_ask(struct infini_link *link, const struct infini_que
 
 bool infini_question_supports(struct infini_link *link, const struct ggml_tensor *op)
 {
-	struct infini_question question;
-	size_t bytes = infini_question_fill(&question, INFINI_GGML_ASK_SUPPORTS, op);
+	const struct infini_ggml_ask what = { .question = INFINI_GGML_ASK_SUPPORTS };
 	uint64_t value;
 
-	return !infini_question_ask(link, &question, bytes, &value) && value;
+	return !infini_question_ask(link, &what, op, &value) && value;
 }
 
 /* Only these can need more room than their bytes: ggml checks it. */
@@ -194,15 +228,12 @@ static bool infini_question_may_expand(const struct ggml_tensor *tensor)
 size_t infini_question_alloc_size(struct infini_link *link, uint32_t kind,
 				  const struct ggml_tensor *tensor)
 {
-	size_t bytes, least = ggml_nbytes(tensor);
-	struct infini_question question;
+	const struct infini_ggml_ask what = { .question = INFINI_GGML_ASK_ALLOC_SIZE, .kind = kind };
+	size_t least = ggml_nbytes(tensor);
 	uint64_t value;
 
-	if (!infini_question_may_expand(tensor))
-		return least;
-	bytes = infini_question_fill(&question, INFINI_GGML_ASK_ALLOC_SIZE, tensor);
-	question.ask.kind = kind;
-	if (infini_question_ask(link, &question, bytes, &value) || value < least)
+	if (!infini_question_may_expand(tensor) ||
+	    infini_question_ask(link, &what, tensor, &value) || value < least)
 		return least;
 	return value;
 }
