@@ -105,7 +105,7 @@ static const char *infini_device_description(ggml_backend_dev_t dev)
 	return infini_device.description;
 }
 
-/* True free memory: less what our own staging buffer and queue are going to take. */
+/* True free memory: less what our own staging buffer and queue may still take. */
 static void infini_device_memory(ggml_backend_dev_t dev, size_t *free, size_t *total)
 {
 	struct infini_link *link = infini_device_link(dev);
@@ -117,7 +117,9 @@ static void infini_device_memory(ggml_backend_dev_t dev, size_t *free, size_t *t
 	pthread_mutex_lock(&link->lock);
 	if (!infini_link_open_locked(link) && !infini_link_info_locked(link, &info)) {
 		taken = info.memory_used_bytes;
-		if (!link->started)
+		if (link->started)
+			taken += link->stage.most - link->stage.bytes;
+		else
 			taken += infini_stage_bytes(info.memory_limit_bytes) + INFINI_LINK_BYTES;
 		*total = info.memory_limit_bytes;
 		if (taken < info.memory_limit_bytes)

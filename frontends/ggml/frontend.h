@@ -93,6 +93,7 @@ struct infini_stage {
 	uint32_t handle;
 	uint8_t *base;
 	uint64_t bytes;
+	uint64_t most;					/* what it may grow to */
 	uint64_t segment_bytes;
 	unsigned int segment;				/* being filled */
 	uint64_t fill;					/* of it */
@@ -228,7 +229,9 @@ void infini_submit_break_locked(struct infini_link *link, int err, const char *w
 /* stage.c */
 int infini_stage_create_locked(struct infini_link *link);
 void infini_stage_destroy_locked(struct infini_link *link);
+int infini_stage_grow_locked(struct infini_link *link, uint64_t half);
 uint64_t infini_stage_bytes(uint64_t limit_bytes);
+uint64_t infini_stage_first_bytes(uint64_t limit_bytes);
 void infini_stage_write_locked(struct infini_link *link, struct infini_range range,
 			       const void *data);
 void infini_stage_read_locked(struct infini_link *link, struct infini_range range, void *data);
@@ -249,6 +252,7 @@ bool infini_range_overlaps(const struct infini_range *a, const struct infini_ran
 
 /* mirror.c */
 const void *infini_mirror_find_locked(struct infini_link *link, struct infini_range range);
+uint64_t infini_mirror_bytes(const struct infini_range *ranges, unsigned int nr);
 uint64_t infini_mirror_add_locked(struct infini_link *link, struct infini_range range);
 void infini_mirror_stale_locked(struct infini_link *link, struct infini_range range);
 void infini_mirror_clear_locked(struct infini_link *link);

@@ -265,7 +265,7 @@ fail_stage:
 fail_queue:
 	infini_link_unqueue(link);
 fail:
-	infini_link_no_memory(link, infini_stage_bytes(link->vdev.memory_limit_bytes),
+	infini_link_no_memory(link, infini_stage_first_bytes(link->vdev.memory_limit_bytes),
 			      "a staging buffer", err);
 	link->broken = err;
 	return err;

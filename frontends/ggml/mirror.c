@@ -22,6 +22,21 @@ const void *infini_mirror_find_locked(struct infini_link *link, struct infini_ra
 	return NULL;
 }
 
+static uint64_t infini_mirror_align(uint64_t bytes)
+{
+	return (bytes + INFINI_MIRROR_ALIGN - 1) & ~(uint64_t)(INFINI_MIRROR_ALIGN - 1);
+}
+
+/* The room that they take together. */
+uint64_t infini_mirror_bytes(const struct infini_range *ranges, unsigned int nr)
+{
+	uint64_t bytes = 0;
+
+	while (nr)
+		bytes += infini_mirror_align(ranges[--nr].bytes);
+	return bytes;
+}
+
 /* Reserve room for @range; returns its place in the staging buffer, or 0 when there is none. */
 uint64_t infini_mirror_add_locked(struct infini_link *link, struct infini_range range)
 {
@@ -34,8 +49,7 @@ uint64_t infini_mirror_add_locked(struct infini_link *link, struct infini_range 
 		.range = range,
 		.offset = offset,
 	};
-	stage->mirrored += (range.bytes + INFINI_MIRROR_ALIGN - 1) &
-			   ~(uint64_t)(INFINI_MIRROR_ALIGN - 1);
+	stage->mirrored += infini_mirror_align(range.bytes);
 	if (stage->mirrored > half)
 		stage->mirrored = half;
 	return offset;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Data between this process and the device: every byte crosses the staging buffer as a COPY job.
+ * It begins small, since weights that lie in a file do not cross, and grows with what does.
  *
  * None of these functions returns an error, because ggml's own calls do not: they break the link.
  */
@@ -10,12 +11,14 @@
 #include <string.h>
 
 #define INFINI_STAGE_BYTES	(8 << 20)
+#define INFINI_STAGE_FIRST	(512 << 10)
 #define INFINI_STAGE_LEAST	(256 << 10)
 #define INFINI_STAGE_SHARE	16	/* at most this part of a vdev's memory */
 #define INFINI_STAGE_ALIGN	64
 #define INFINI_STAGE_CRUMB	4096	/* a smaller rest of a segment is not worth a job */
 #define INFINI_BOUNCE_ALIGN	(1 << 20)
 
+/* At most. */
 uint64_t infini_stage_bytes(uint64_t limit_bytes)
 {
 	uint64_t bytes = INFINI_STAGE_BYTES;
@@ -23,6 +26,14 @@ uint64_t infini_stage_bytes(uint64_t limit_bytes)
 	if (limit_bytes && limit_bytes / INFINI_STAGE_SHARE < bytes)
 		bytes = limit_bytes / INFINI_STAGE_SHARE & ~(uint64_t)(INFINI_STAGE_LEAST - 1);
 	return bytes < INFINI_STAGE_LEAST ? INFINI_STAGE_LEAST : bytes;
+}
+
+/* At the beginning. */
+uint64_t infini_stage_first_bytes(uint64_t limit_bytes)
+{
+	uint64_t most = infini_stage_bytes(limit_bytes);
+
+	return most < INFINI_STAGE_FIRST ? most : INFINI_STAGE_FIRST;
 }
 
 static int infini_stage_shared(struct infini_link *link, uint64_t bytes, uint32_t *handle,
@@ -54,21 +65,61 @@ static void infini_stage_unshared(struct infini_link *link, uint32_t handle, voi
 	infini_buffer_destroy(link->fd, handle);
 }
 
-int infini_stage_create_locked(struct infini_link *link)
+static int infini_stage_create(struct infini_link *link, uint64_t bytes)
 {
 	struct infini_stage *stage = &link->stage;
-	uint64_t bytes = infini_stage_bytes(link->vdev.memory_limit_bytes);
+	uint32_t handle;
 	void *base;
 	int err;
 
-	memset(stage, 0, sizeof(*stage));
-	err = infini_stage_shared(link, bytes, &stage->handle, &base);
+	err = infini_stage_shared(link, bytes, &handle, &base);
 	if (err)
 		return err;
+	if (stage->bytes)
+		infini_stage_unshared(link, stage->handle, stage->base, stage->bytes);
+	stage->handle = handle;
 	stage->base = base;
 	stage->bytes = bytes;
 	stage->segment_bytes = bytes / 2 / INFINI_STAGE_SEGMENTS;
+	stage->segment = 0;
 	return 0;
+}
+
+int infini_stage_create_locked(struct infini_link *link)
+{
+	uint64_t limit = link->vdev.memory_limit_bytes;
+
+	memset(&link->stage, 0, sizeof(link->stage));
+	link->stage.most = infini_stage_bytes(limit);
+	return infini_stage_create(link, infini_stage_first_bytes(limit));
+}
+
+/*
+ * To halves of @half bytes, or as large as it may become. One that cannot grow serves as it is: no
+ * error, unless what it carries is lost.
+ */
+int infini_stage_grow_locked(struct infini_link *link, uint64_t half)
+{
+	struct infini_stage *stage = &link->stage;
+	uint64_t bytes = stage->bytes;
+	int err;
+
+	while (bytes / 2 < half && bytes < stage->most)
+		bytes *= 2;
+	if (bytes == stage->bytes)
+		return 0;
+	err = infini_submit_flush_locked(link);
+	if (!err)
+		err = infini_submit_wait_locked(link, link->submitted);
+	if (err) {
+		infini_submit_break_locked(link, err, "waiting for transfers");
+		return link->broken;
+	}
+	infini_stage_drained_locked(link);
+	infini_mirror_clear_locked(link);
+	if (infini_stage_create(link, bytes < stage->most ? bytes : stage->most))
+		stage->most = stage->bytes;
+	return link->broken;
 }
 
 static void infini_stage_unbounce(struct infini_link *link)
@@ -95,12 +146,15 @@ void infini_stage_drained_locked(struct infini_link *link)
 	link->bounce.seqno = 0;
 }
 
-/* On to the next segment, once the jobs that read it have ended. */
+/* On to the next segment, once the jobs that read it have ended; or the first of a larger buffer. */
 static int infini_stage_turn(struct infini_link *link)
 {
 	struct infini_stage *stage = &link->stage;
-	int err = infini_submit_flush_locked(link);
+	int err;
 
+	if (stage->bytes < stage->most)
+		return infini_stage_grow_locked(link, stage->most / 2);
+	err = infini_submit_flush_locked(link);
 	if (err)
 		return err;
 	stage->segment = (stage->segment + 1) % INFINI_STAGE_SEGMENTS;
@@ -174,8 +228,10 @@ void infini_stage_write_locked(struct infini_link *link, struct infini_range ran
 static uint64_t infini_stage_inbox(struct infini_link *link, uint64_t bytes, uint64_t *offset)
 {
 	struct infini_stage *stage = &link->stage;
-	uint64_t half = stage->bytes / 2;
+	uint64_t half;
 
+	infini_stage_grow_locked(link, stage->mirrored + bytes);
+	half = stage->bytes / 2;
 	if (half - stage->mirrored < bytes && stage->mirrored > half / 2)
 		infini_mirror_clear_locked(link);
 	*offset = half + stage->mirrored;
@@ -306,6 +362,8 @@ void infini_stage_tensor_locked(struct infini_link *link, struct infini_range ra
 		return;
 	range.area->written = true;
 	infini_trace_add(INFINI_TRACE_STAGED_BYTES, range.bytes);
+	if (infini_stage_grow_locked(link, range.bytes * INFINI_STAGE_SEGMENTS))
+		return;
 	if (range.bytes <= link->stage.segment_bytes) {
 		if (infini_stage_room(link, range.bytes, &offset, &room))
 			return;

@@ -85,6 +85,7 @@ static void infini_run_outputs(struct infini_run *run, struct infini_link *link,
 	uint32_t stage = run->nr_bindings, i;
 
 	infini_mirror_clear_locked(link);
+	infini_stage_grow_locked(link, infini_mirror_bytes(graph->reads, graph->nr_reads));
 	run->bindings[stage] = (struct infini_binding){ link->stage.handle, INFINI_ACCESS_WRITE };
 	for (i = 0; i < graph->nr_reads && run->nr_outputs < link->query.max_copies; i++) {
 		const struct infini_range *range = &graph->reads[i];
