@@ -104,6 +104,20 @@ static int drop_capabilities(void)
 	return ret;
 }
 
+static int enforce_calls(const struct infini_sandbox *sandbox)
+{
+	struct infini_sandbox_filter filter;
+	int ret;
+
+	if (sandbox->filter)
+		return infini_sandbox_calls_load(sandbox->filter);
+	ret = infini_sandbox_calls_compile(sandbox, &filter);
+	if (!ret)
+		ret = infini_sandbox_calls_load(&filter);
+	infini_sandbox_calls_free(&filter);
+	return ret;
+}
+
 int infini_sandbox_enter(const struct infini_sandbox *sandbox, char *why, size_t why_bytes)
 {
 	const char *step = "resource limits";
@@ -145,7 +159,7 @@ int infini_sandbox_enter(const struct infini_sandbox *sandbox, char *why, size_t
 	}
 	if (!ret) {
 		step = "seccomp";
-		ret = infini_sandbox_calls_load(sandbox);
+		ret = enforce_calls(sandbox);
 	}
 	if (ruleset >= 0)
 		close(ruleset);

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct infini_sandbox_filter;
+
 struct infini_sandbox {
 	uid_t uid;
 	gid_t gid;
@@ -26,6 +28,8 @@ struct infini_sandbox {
 	const char *scratch;
 	/* It is another machine's: the worker keeps the connection that it has, and makes none. */
 	bool is_remote;
+	/* Its list of system calls by infini_sandbox_calls_compile(), or NULL, and it is made when it is entered. */
+	const struct infini_sandbox_filter *filter;
 };
 
 /* What a worker needs, in tables of what it keeps. */

@@ -6,12 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* What libc, threads, a CPU backend and the worker's loop call. */
@@ -89,8 +92,8 @@ static const struct {
 	{ INFINI_CALL_KILLS, calls_that_kill, COUNT(calls_that_kill), 0 },
 };
 
-/* An argument that is this process: its number is known when the filter is loaded. */
-#define OWN_PID		((scmp_datum_t)-1)
+/* An argument that is this process, whose number is known when the filter is loaded. No process has this one. */
+#define OWN_PID		0x7ffffff1
 
 #define ALLOW(call, when, needs, lacks, ...) \
 	{ INFINI_CALL_ALLOWED, SCMP_SYS(call), when, needs, lacks, { __VA_ARGS__ }, \
@@ -168,14 +171,8 @@ static int filter_add_list(scmp_filter_ctx filter, size_t list)
 
 static int filter_add_rule(scmp_filter_ctx filter, size_t rule)
 {
-	struct scmp_arg_cmp args[2] = { rules[rule].args[0], rules[rule].args[1] };
-
-	for (unsigned int i = 0; i < rules[rule].nr_args; i++) {
-		if (args[i].datum_a == OWN_PID)
-			args[i].datum_a = (scmp_datum_t)getpid();
-	}
 	return seccomp_rule_add_array(filter, action_of(rules[rule].verdict), rules[rule].call,
-				      rules[rule].nr_args, args);
+				      rules[rule].nr_args, rules[rule].args);
 }
 
 static int filter_fill(scmp_filter_ctx filter, const struct infini_sandbox *sandbox)
@@ -193,23 +190,91 @@ static int filter_fill(scmp_filter_ctx filter, const struct infini_sandbox *sand
 	return ret;
 }
 
-int infini_sandbox_calls_load(const struct infini_sandbox *sandbox)
+/* libseccomp writes to a file only. */
+static int read_code(int fd, struct infini_sandbox_filter *filter)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(INFINI_SANDBOX_REFUSAL));
+	struct stat stat;
+	size_t bytes;
+
+	if (fstat(fd, &stat))
+		return -errno;
+	bytes = (size_t)stat.st_size;
+	if (bytes % sizeof(*filter->code) || bytes / sizeof(*filter->code) > BPF_MAXINSNS)
+		return -E2BIG;
+	filter->code = malloc(bytes);
+	if (!filter->code)
+		return -ENOMEM;
+	filter->length = (unsigned short)(bytes / sizeof(*filter->code));
+	return pread(fd, filter->code, bytes, 0) == (ssize_t)bytes ? 0 : -EIO;
+}
+
+static int export_code(scmp_filter_ctx context, struct infini_sandbox_filter *filter)
+{
+	int fd = memfd_create("filter", MFD_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = seccomp_export_bpf(context, fd);
+	if (!ret)
+		ret = read_code(fd, filter);
+	close(fd);
+	return ret;
+}
+
+/* There is one, or the list is not what it was taken for. */
+static int find_own_pid(struct infini_sandbox_filter *filter)
+{
+	unsigned int found = 0;
+
+	for (unsigned short i = 0; i < filter->length; i++) {
+		if (filter->code[i].k != OWN_PID)
+			continue;
+		if (filter->code[i].code != (BPF_JMP | BPF_JEQ | BPF_K))
+			return -EINVAL;
+		filter->own_pid = i;
+		found++;
+	}
+	return found == 1 ? 0 : -EINVAL;
+}
+
+int infini_sandbox_calls_compile(const struct infini_sandbox *sandbox,
+				 struct infini_sandbox_filter *filter)
+{
+	scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(INFINI_SANDBOX_REFUSAL));
 	int ret;
 
-	if (!filter)
+	*filter = (struct infini_sandbox_filter){ 0 };
+	if (!context)
 		return -ENOMEM;
-	ret = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	/* A tree instead of a chain: the hot call, ioctl, is found in a few comparisons. */
+	ret = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!ret)
-		ret = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+		ret = filter_fill(context, sandbox);
 	if (!ret)
-		ret = filter_fill(filter, sandbox);
+		ret = export_code(context, filter);
+	seccomp_release(context);
 	if (!ret)
-		ret = seccomp_load(filter);
-	seccomp_release(filter);
+		ret = find_own_pid(filter);
+	if (ret)
+		infini_sandbox_calls_free(filter);
 	return ret;
+}
+
+void infini_sandbox_calls_free(struct infini_sandbox_filter *filter)
+{
+	free(filter->code);
+	*filter = (struct infini_sandbox_filter){ 0 };
+}
+
+int infini_sandbox_calls_load(const struct infini_sandbox_filter *filter)
+{
+	const struct sock_fprog program = { .len = filter->length, .filter = filter->code };
+	long ret;
+
+	filter->code[filter->own_pid].k = (uint32_t)getpid();
+	ret = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
+	/* Or a thread that cannot follow. */
+	return ret < 0 ? -errno : ret ? -ESRCH : 0;
 }
 
 /* ---- in words ---------------------------------------------------------------------- */

@@ -5,6 +5,8 @@
 
 #include "sandbox.h"
 
+#include <linux/filter.h>
+
 enum infini_sandbox_verdict {
 	INFINI_CALL_ALLOWED,
 	INFINI_CALL_ABSENT,		/* ENOSYS: libc has another way */
@@ -15,8 +17,20 @@ enum infini_sandbox_verdict {
 /* What all other calls end with. */
 #define INFINI_SANDBOX_REFUSAL	EPERM
 
-/* Hold all threads of this process to the calls of this worker, for good. 0 or -errno. */
-int infini_sandbox_calls_load(const struct infini_sandbox *sandbox);
+/* The list as the kernel takes it. Made before a fork, it need not be made by each child. */
+struct infini_sandbox_filter {
+	struct sock_filter *code;
+	unsigned short length;
+	unsigned short own_pid;		/* the instruction that compares with the number of this process */
+};
+
+/* To be freed. 0 or -errno. */
+int infini_sandbox_calls_compile(const struct infini_sandbox *sandbox,
+				 struct infini_sandbox_filter *filter);
+void infini_sandbox_calls_free(struct infini_sandbox_filter *filter);
+
+/* Hold all threads of this process to it, for good; no_new_privs is set. 0 or -errno. */
+int infini_sandbox_calls_load(const struct infini_sandbox_filter *filter);
 
 /* Told for each rule, by name; @when: which arguments it is for, or NULL: all. */
 typedef void (*infini_sandbox_call_fn)(enum infini_sandbox_verdict verdict, const char *name,

@@ -174,16 +174,22 @@ static int open_backend(const struct infini_worker *worker, const struct infini_
 	return ret;
 }
 
-static int enter_sandbox(const struct infini_worker *worker, const char *scratch)
+static struct infini_sandbox sandbox_of(const struct infini_worker *worker, const char *scratch)
 {
-	const struct infini_sandbox sandbox = {
+	return (struct infini_sandbox){
 		.pci = worker->pci,
 		.uid = worker->config->uid,
 		.gid = worker->config->gid,
 		.device_class = worker->device_class,
 		.scratch = compiles(worker) ? scratch : NULL,
 		.is_remote = worker->remote,
+		.filter = worker->opened ? &worker->filter : NULL,
 	};
+}
+
+static int enter_sandbox(const struct infini_worker *worker, const char *scratch)
+{
+	const struct infini_sandbox sandbox = sandbox_of(worker, scratch);
 	char why[256];
 	int ret = infini_sandbox_enter(&sandbox, why, sizeof(why));
 
@@ -229,17 +235,25 @@ out:
 
 int infini_worker_open(struct infini_worker *worker)
 {
+	const struct infini_sandbox sandbox = sandbox_of(worker, "");
 	const struct infini_backend_ops *ops;
 	char why[512];
 	int ret;
 
 	ret = load_backend(worker, &ops, why, sizeof(why));
-	if (ret)
+	if (ret) {
 		infini_err("%s", why);
-	else
-		ret = open_backend(worker, ops, "", &worker->opened);
-	if (!ret)
-		worker->ops = ops;
+		return ret;
+	}
+	ret = infini_sandbox_calls_compile(&sandbox, &worker->filter);
+	if (ret) {
+		infini_err("sandbox: seccomp: %s", strerror(-ret));
+		return ret;
+	}
+	worker->ops = ops;
+	ret = open_backend(worker, ops, "", &worker->opened);
+	if (ret)
+		infini_sandbox_calls_free(&worker->filter);
 	return ret;
 }
 

@@ -6,6 +6,7 @@
 #include "backend.h"
 #include "config.h"
 #include "roster.h"
+#include "sandbox_calls.h"
 
 struct infini_worker {
 	int executor_fd;
@@ -20,6 +21,7 @@ struct infini_worker {
 	const struct infini_backend_remote *remote;	/* whose device it is, or NULL */
 	const struct infini_backend_ops *ops;		/* by infini_worker_open(), or NULL */
 	struct infini_backend *opened;			/* by it, or NULL */
+	struct infini_sandbox_filter filter;		/* by it */
 };
 
 /*

@@ -370,14 +370,18 @@ static struct infini_sandbox sandbox_of(enum worker worker)
 	};
 }
 
+/* Made by the parent, or NULL. */
+static const struct infini_sandbox_filter *made_before;
+
 static _Noreturn void child(int (*attempt)(void), enum worker worker)
 {
-	const struct infini_sandbox sandbox = sandbox_of(worker);
+	struct infini_sandbox sandbox = sandbox_of(worker);
 	int pipe_ends[2];
 	char why[256];
 
 	/* Descriptor 0 becomes a pipe, which answers FIONREAD. */
 	signal(SIGABRT, SIG_DFL);
+	sandbox.filter = made_before;
 	if (pipe(pipe_ends) || dup2(pipe_ends[0], 0) < 0)
 		_exit(77);
 	if (infini_sandbox_enter(&sandbox, why, sizeof(why))) {
@@ -501,6 +505,19 @@ static void plain_worker(void **state)
 	check(PLAIN);
 }
 
+static void worker_whose_list_was_made_before_it(void **state)
+{
+	const struct infini_sandbox sandbox = sandbox_of(PLAIN);
+	struct infini_sandbox_filter filter;
+
+	(void)state;
+	assert_int_equal(infini_sandbox_calls_compile(&sandbox, &filter), 0);
+	made_before = &filter;
+	check(PLAIN);
+	made_before = NULL;
+	infini_sandbox_calls_free(&filter);
+}
+
 static void accelerator_worker(void **state)
 {
 	(void)state;
@@ -550,6 +567,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gpu_has_its_own_node),
 		cmocka_unit_test(plain_worker),
+		cmocka_unit_test(worker_whose_list_was_made_before_it),
 		cmocka_unit_test(accelerator_worker),
 		cmocka_unit_test(compiling_worker),
 		cmocka_unit_test(remote_worker),
