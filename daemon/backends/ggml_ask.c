@@ -157,9 +157,11 @@ static int tensor_set(struct infini_backend *backend, struct infini_backend_run 
 
 int infini_ggml_ask(struct infini_backend *backend, struct infini_backend_run *run)
 {
-	struct question q = { .why = { "malformed" } };
-	int ret = parse_header(run, &q);
+	struct question q;	/* 7 KiB, of which most questions need little */
+	int ret;
 
+	q.why = (struct infini_ggml_why){ "malformed" };
+	ret = parse_header(run, &q);
 	if (!ret)
 		ret = parse_tensors(backend, &q);
 	if (ret)

@@ -30,26 +30,31 @@ static uint32_t infini_build_find(const struct infini_build *build,
 	return index ? index - 1 : INFINI_GGML_NONE;
 }
 
-/* Room for one more tensor, and slots at most half full. */
-static int infini_build_grow(struct infini_build *build)
+/* The program has room for so many tensors behind its header, and for all nodes behind those. */
+static size_t infini_build_bytes(const struct infini_build *build, uint32_t tensors)
 {
-	uint32_t i, capacity = build->capacity ? build->capacity * 2 : INFINI_BUILD_LEAST;
-	uint32_t *slots;
-	void *tensors, *out;
+	return sizeof(struct infini_ggml_program) + tensors * sizeof(build->out[0]) +
+	       build->most_nodes * sizeof(build->nodes[0]);
+}
 
-	if (build->nr_tensors < build->capacity)
-		return 0;
+/* Room for so many tensors, and slots at most half full. */
+static int infini_build_make_room(struct infini_build *build, uint32_t capacity)
+{
+	uint32_t i, *slots;
+	void *tensors, *data;
+
 	tensors = realloc(build->tensors, capacity * sizeof(build->tensors[0]));
 	if (tensors)
 		build->tensors = tensors;
-	out = realloc(build->out, capacity * sizeof(build->out[0]));
-	if (out)
-		build->out = out;
-	slots = calloc(capacity * 2, sizeof(slots[0]));
-	if (!tensors || !out || !slots) {
+	data = realloc(build->data, infini_build_bytes(build, capacity));
+	if (data)
+		build->data = data;
+	slots = calloc((size_t)capacity * 2, sizeof(slots[0]));
+	if (!tensors || !data || !slots) {
 		free(slots);
 		return -ENOMEM;
 	}
+	build->out = (struct infini_ggml_tensor *)(build->data + sizeof(struct infini_ggml_program));
 	free(build->slots);
 	build->slots = slots;
 	build->nr_slots = (size_t)capacity * 2;
@@ -128,8 +133,10 @@ static int infini_build_add(struct infini_build *build, const struct ggml_tensor
 			    uint32_t *index)
 {
 	struct infini_ggml_tensor *out;
-	int err = infini_build_grow(build);
+	int err = 0;
 
+	if (build->nr_tensors == build->capacity)
+		err = infini_build_make_room(build, build->capacity * 2);
 	if (err)
 		return err;
 	if (build->nr_tensors == INFINI_GGML_TENSORS_MAX)
@@ -237,18 +244,13 @@ static int infini_build_finish(struct infini_build *build)
 		.nr_nodes = build->nr_nodes,
 		.nr_bindings = build->nr_bindings,
 	};
-	size_t tensors = build->nr_tensors * sizeof(build->out[0]);
 	size_t nodes = build->nr_nodes * sizeof(build->nodes[0]);
 
-	build->bytes = sizeof(header) + tensors + nodes;
+	build->bytes = sizeof(header) + build->nr_tensors * sizeof(build->out[0]) + nodes;
 	if (build->bytes > build->link->query.max_program_bytes)
 		return infini_build_fail(build, NULL, "is larger than a program may be");
-	build->data = malloc(build->bytes);
-	if (!build->data)
-		return -ENOMEM;
 	memcpy(build->data, &header, sizeof(header));
-	memcpy(build->data + sizeof(header), build->out, tensors);
-	memcpy(build->data + sizeof(header) + tensors, build->nodes, nodes);
+	memcpy(&build->out[build->nr_tensors], build->nodes, nodes);
 	return 0;
 }
 
@@ -257,11 +259,16 @@ int infini_build_run(struct infini_build *build, struct ggml_cgraph *cgraph)
 {
 	int i, err, nr = ggml_graph_n_nodes(cgraph);
 	struct ggml_tensor **nodes = ggml_graph_nodes(cgraph);
+	uint32_t capacity = INFINI_BUILD_LEAST;
 
+	build->most_nodes = (uint32_t)nr;
 	build->nodes = malloc((size_t)nr * sizeof(build->nodes[0]));
 	if (!build->nodes)
 		return -ENOMEM;
-	err = infini_build_grow(build);
+	/* A node comes with less than one tensor from outside. */
+	while (capacity / 2 < build->most_nodes)
+		capacity *= 2;
+	err = infini_build_make_room(build, capacity);
 	for (i = 0; i < nr && !err; i++) {
 		/* Left out of the computation and without memory: nothing to say about it. */
 		if (!nodes[i]->data && !(nodes[i]->flags & GGML_TENSOR_FLAG_COMPUTE))
@@ -275,7 +282,6 @@ void infini_build_free(struct infini_build *build)
 {
 	free(build->data);
 	free(build->tensors);
-	free(build->out);
 	free(build->nodes);
 	free(build->slots);
 }

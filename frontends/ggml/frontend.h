@@ -326,9 +326,10 @@ struct infini_build {
 	uint8_t *data;			/* the program */
 	size_t bytes;
 	const struct ggml_tensor **tensors;
-	struct infini_ggml_tensor *out;
+	struct infini_ggml_tensor *out;	/* in the program */
 	uint32_t nr_tensors;
 	uint32_t capacity;
+	uint32_t most_nodes;
 	uint32_t *nodes;
 	uint32_t nr_nodes;
 	uint32_t *slots;		/* of tensors by address; 0 is free */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define INFINI_STAGE_BYTES	(8 << 20)
-#define INFINI_STAGE_FIRST	(512 << 10)
+#define INFINI_STAGE_FIRST	(128 << 10)
 #define INFINI_STAGE_LEAST	(256 << 10)
 #define INFINI_STAGE_SHARE	16	/* at most this part of a vdev's memory */
 #define INFINI_STAGE_ALIGN	64

@@ -441,12 +441,12 @@ static const struct {
 	size_t upload_bytes, other_bytes;
 	uint64_t first_bytes, then_bytes;
 } stagings[] = {
-	{ "what is small does not let it grow", 1 << 30, 4096, 0, 512 << 10, 512 << 10 },
-	{ "an upload does", 1 << 30, 4 << 20, 0, 512 << 10, 8 << 20 },
-	{ "to a sixteenth of the memory", 40 << 20, 4 << 20, 0, 512 << 10, 5 << 19 },
-	{ "with little memory there is no more", 8 << 20, 4 << 20, 0, 512 << 10, 512 << 10 },
-	{ "nor with less than it begins with", 4 << 20, 1 << 20, 0, 256 << 10, 256 << 10 },
-	{ "where the memory is taken it stays", 32 << 20, 1 << 20, 29 << 20, 512 << 10, 512 << 10 },
+	{ "what is small does not let it grow", 1 << 30, 4096, 0, 128 << 10, 128 << 10 },
+	{ "an upload does", 1 << 30, 4 << 20, 0, 128 << 10, 8 << 20 },
+	{ "to a sixteenth of the memory", 40 << 20, 4 << 20, 0, 128 << 10, 5 << 19 },
+	{ "to half a MiB of eight", 8 << 20, 4 << 20, 0, 128 << 10, 512 << 10 },
+	{ "and a quarter of less", 1 << 20, 64 << 10, 0, 128 << 10, 256 << 10 },
+	{ "where the memory is taken it stays", 32 << 20, 1 << 20, 29 << 20, 128 << 10, 128 << 10 },
 };
 
 static void check_staging(size_t i)
